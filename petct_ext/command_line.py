@@ -1,0 +1,73 @@
+"""What every script shares: one-line errors with exit code 2, logging, and help texts."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+from petct_ext.errors import PETCTError
+
+__all__ = ["new_parser", "progress", "run"]
+
+T = TypeVar("T")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"error: {message} (see {self.prog} --help)\n")
+        raise SystemExit(2)
+
+
+def new_parser(doc: str | None) -> argparse.ArgumentParser:
+    """Returns an argument parser whose help is the script's docstring, with ``--log-file``.
+
+    Errors are one line and end with exit code 2.
+    """
+    parser = _Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--log-file", type=Path, help="append what the step does to this file as well"
+    )
+    return parser
+
+
+def run(main: Callable[[argparse.Namespace], object], parser: argparse.ArgumentParser) -> NoReturn:
+    """Parses the command line, runs ``main`` and ends the process.
+
+    Exit codes: 0 done; 2 the input or the command is wrong, told in one line on stderr; 130
+    interrupted. Other exceptions are faults of the program and keep their traceback.
+    """
+    arguments = parser.parse_args()
+    try:
+        _configure_logging(arguments.log_file)
+        main(arguments)
+    except PETCTError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what is finished is kept, run the same command to go on\n")
+        raise SystemExit(130) from None
+    raise SystemExit(0)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """Wraps ``items`` in a progress bar on stderr, silent where stderr is not a terminal."""
+    bar: Iterable[T] = tqdm(items, desc=what, total=total, disable=None, dynamic_ncols=True)
+    return bar
+
+
+def _configure_logging(log_file: Path | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log_file is not None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers
+    )
+    # pydicom warns with values of the data set, which may identify a patient.
+    logging.getLogger("pydicom").setLevel(logging.ERROR)

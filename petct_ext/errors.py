@@ -1,0 +1,51 @@
+"""Exceptions raised by petct_ext.
+
+Each one also derives from the built-in that a caller would expect (``ValueError``, ``KeyError``),
+so ``except ValueError`` keeps working for code that does not know this package. A message has four
+parts: where (file, exam, region), what is wrong, the value found, and the likely fix. It never
+holds a patient's name, birth date or raw identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "InputDataError",
+    "OntologyError",
+    "OutputError",
+    "PETCTError",
+    "UnknownRegionError",
+    "did_you_mean",
+]
+
+
+class PETCTError(Exception):
+    """Base class of every exception that petct_ext raises on purpose."""
+
+
+class InputDataError(PETCTError, ValueError):
+    """A file, table, report, image or tensor breaks its documented contract."""
+
+
+class OutputError(PETCTError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class OntologyError(InputDataError):
+    """A region ontology is malformed: unknown container, cycle, bad pattern."""
+
+
+class UnknownRegionError(PETCTError, KeyError):
+    """A region name is not part of the ontology in use."""
+
+    def __str__(self) -> str:
+        # KeyError prints repr(args[0]), which would wrap the message in quotes.
+        return str(self.args[0]) if self.args else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
