@@ -8,8 +8,10 @@ holds a patient's name, birth date or raw identifier.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import TracebackType
 
 __all__ = [
     "InputDataError",
@@ -18,6 +20,7 @@ __all__ = [
     "PETCTError",
     "UnknownRegionError",
     "did_you_mean",
+    "show_errors_in_one_line",
 ]
 
 
@@ -49,3 +52,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
     close = get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def show_errors_in_one_line() -> None:
+    """Makes an uncaught :class:`PETCTError` end the process with one line and exit code 2.
+
+    The bundles call it first, since ``python -m monai.bundle`` would print a long traceback, in
+    which MONAI's own errors hide ours. Other exceptions keep their traceback.
+    """
+    sys.excepthook = _show
+
+
+def _show(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PETCTError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        sys.__excepthook__(kind, error, traceback)
+        return
+    sys.stderr.write(f"error: {cause}\n")
+    sys.exit(2)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ATTENTION", "CT", "EXAM_ID", "IMAGE", "LABEL", "MASK", "PATIENT_ID", "PET", "PRED"]
+__all__ = [
+    "ATTENTION",
+    "CT",
+    "EXAM_ID",
+    "IMAGE",
+    "LABEL",
+    "MASK",
+    "NUM_SLICES",
+    "PATIENT_ID",
+    "PET",
+    "PRED",
+]
 
 EXAM_ID: Final = "exam_id"
 """Pseudonymous id of the exam (str)."""
@@ -20,6 +31,8 @@ LABEL: Final = "label"
 """Probabilities (R,) in [0, 1], NaN where unknown."""
 MASK: Final = "mask"
 """True where a slice or token is real, false where it is padding."""
+NUM_SLICES: Final = "num_slices"
+"""How many slices of a padded volume are real (int)."""
 PRED: Final = "pred"
 """Output of the network, MONAI's name."""
 ATTENTION: Final = "attention"

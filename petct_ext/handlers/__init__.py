@@ -1,1 +1,7 @@
-"""Being written."""
+"""Ignite handlers: prediction tables, checkpoints and an early stop."""
+
+from petct_ext.handlers.checkpoint_saver import AtomicCheckpointSaver
+from petct_ext.handlers.loss_stop import LossStop
+from petct_ext.handlers.prediction_saver import PredictionSaver
+
+__all__ = ["AtomicCheckpointSaver", "LossStop", "PredictionSaver"]

@@ -1,0 +1,181 @@
+"""Datalists: the JSON files that tell a bundle which exams to use, and for what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from petct_ext.data.schemas import LABELS, PREPARED, SPLITS, read_table
+from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.files import read_json, write_json
+
+__all__ = ["SECTIONS", "build_datalist", "load_datalist"]
+
+SECTIONS = ("training", "validation", "test")
+"""Sections of a datalist. Other keys hold notes."""
+
+
+def load_datalist(
+    path: str | Path, section: str, regions: Sequence[str], *, base_dir: str | Path | None = None
+) -> list[dict[str, Any]]:
+    """Reads one section of a datalist as items for a MONAI dataset.
+
+    The file has the form::
+
+        {"training": [{"exam_id": "E1", "patient_id": "P1",
+                       "pet": "volumes/E1/pet.nii", "ct": "volumes/E1/ct.nii",
+                       "labels": {"liver": 0.93, "spleen": null}}],
+         "validation": [...], "test": [...]}
+
+    Labels are looked up by region name, so reordering ``regions`` cannot mix them up.
+
+    Args:
+        path: the JSON file.
+        section: which list to read, e.g. ``"training"``; ``"all"`` joins all of them.
+        regions: regions of the network outputs, in order.
+        base_dir: folder that image paths are relative to; the folder of ``path`` if omitted.
+
+    Returns:
+        One dictionary per exam with the keys ``exam_id`` (str), ``pet`` and ``ct`` (absolute
+        paths as str) and ``label`` (float32 array of shape ``(len(regions),)``, NaN where the
+        file has ``null`` or nothing).
+
+    Raises:
+        InputDataError: if the file or section is missing or empty, a volume does not exist, a
+            patient of this section also occurs in another one, a region is in no item, or a label
+            is not a probability.
+    """
+    path = Path(path)
+    document = read_json(path)
+    present = [name for name in SECTIONS if isinstance(document.get(name), list)]
+    if section != "all" and section not in present:
+        raise InputDataError(
+            f"{path} has no section {section!r}; it has {', '.join(present) or 'none'}."
+            f"{did_you_mean(section, present)}"
+        )
+    for name in present:
+        _require_disjoint_patients(document, name, path)
+    chosen = present if section == "all" else [section]
+    items = [item for name in chosen for item in document[name]]
+    if not items:
+        raise InputDataError(f"section {section!r} of {path} is empty; nothing can be done.")
+    _require_known(items, regions, path)
+    base = Path(base_dir) if base_dir is not None else path.parent
+    return [
+        {
+            "exam_id": item["exam_id"],
+            "pet": _existing(base / item["pet"], item, path),
+            "ct": _existing(base / item["ct"], item, path),
+            "label": _label_vector(item, regions, path),
+        }
+        for item in items
+    ]
+
+
+def build_datalist(work: Path, path: Path, *, labels: Path | None = None) -> dict[str, int]:
+    """Joins prepared exams, splits and labels into a datalist.
+
+    Args:
+        work: the work folder with ``prepared.csv`` and ``splits.csv``.
+        path: where to write; image paths are relative to its folder.
+        labels: weak labels, one column per region; None writes exams without labels, all of them
+            in the section ``test``, for prediction only.
+
+    Returns:
+        The number of exams in each section.
+
+    Raises:
+        InputDataError: if a table is missing or broken, or a section would be empty.
+        OutputError: if the datalist cannot be written.
+    """
+    prepared = read_table(work / "prepared.csv", PREPARED).query("status == 'ok'")
+    splits = read_table(work / "splits.csv", SPLITS) if labels else _all_test(prepared)
+    joined = prepared.merge(splits, on="exam_id", validate="one_to_one")
+    by_exam: Mapping[str, Mapping[str, float]] = {}
+    if labels is not None:
+        weak = read_table(labels, LABELS).set_index("exam_id")
+        joined = joined[joined.exam_id.isin(weak.index)]
+        by_exam = {str(exam): _known(row) for exam, row in weak.iterrows()}
+    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
+    for row in joined.itertuples():
+        sections[row.split].append(
+            {
+                "exam_id": row.exam_id,
+                "patient_id": row.patient_id,
+                "pet": _relative(work / row.pet, path.parent),
+                "ct": _relative(work / row.ct, path.parent),
+                "labels": by_exam.get(row.exam_id, {}),
+            }
+        )
+    sizes = {name: len(items) for name, items in sections.items()}
+    if labels is not None and not all(sizes.values()):
+        raise InputDataError(
+            f"the exams with volumes and labels are too few for a split: {sizes}; add exams or "
+            "see prepared.csv for the reasons of failure."
+        )
+    note = "weak labels from reports, not truth" if labels is not None else "no labels"
+    write_json(path, {"labels_are": note, **sections})
+    return sizes
+
+
+def _all_test(prepared: pd.DataFrame) -> pd.DataFrame:
+    # Without labels nothing is trained, so that who the patient is does not matter.
+    return pd.DataFrame(
+        {"exam_id": prepared.exam_id, "patient_id": prepared.exam_id, "split": "test"}
+    )
+
+
+def _known(row: pd.Series) -> dict[str, float]:
+    return {str(region): float(p) for region, p in row.items() if not np.isnan(p)}
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+
+
+def _existing(file: Path, item: Mapping[str, Any], source: Path) -> str:
+    if not file.is_file():
+        raise InputDataError(
+            f"{source}: the volume {file} of exam {item['exam_id']} does not exist; run "
+            "scripts/prepare_exams.py again."
+        )
+    return str(file.resolve())
+
+
+def _require_known(items: list[dict[str, Any]], regions: Sequence[str], source: Path) -> None:
+    labeled = {region for item in items for region in item.get("labels", {})}
+    for region in regions:
+        if labeled and region not in labeled:
+            raise InputDataError(
+                f"{source}: no exam has a label of {region!r}.{did_you_mean(region, labeled)}"
+            )
+
+
+def _label_vector(item: dict[str, Any], regions: Sequence[str], source: Path) -> np.ndarray:
+    labels = item.get("labels", {})
+    vector = np.array(
+        [np.nan if (p := labels.get(r)) is None else p for r in regions], dtype=np.float32
+    )
+    if np.any((vector < 0) | (vector > 1)):
+        bad = {r: labels[r] for r in regions if not 0 <= (labels.get(r) or 0) <= 1}
+        raise InputDataError(
+            f"{source}: exam {item['exam_id']!r} has labels that are not probabilities: {bad}."
+        )
+    return vector
+
+
+def _require_disjoint_patients(document: dict[str, Any], section: str, source: Path) -> None:
+    here = {item["patient_id"] for item in document[section]}
+    for other in SECTIONS:
+        if other == section:
+            continue
+        if shared := here & {item["patient_id"] for item in document.get(other) or []}:
+            raise InputDataError(
+                f"{source}: {len(shared)} patient(s) occur in both {section!r} and {other!r}, "
+                f"e.g. {min(shared)!r}; split by patient, not by exam."
+            )

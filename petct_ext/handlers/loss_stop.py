@@ -1,0 +1,43 @@
+"""Stops a training whose loss is no longer a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ignite.engine import Events
+
+from petct_ext.errors import InputDataError
+from petct_ext.keys import EXAM_ID
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+__all__ = ["LossStop"]
+
+
+class LossStop:
+    """Ignite handler that ends the training at the first loss that is NaN or infinite.
+
+    The trainer's batch must carry ``exam_id``; MONAI has decollated batch and output by then.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        """Registers the handler; MONAI calls this for every entry of ``train_handlers``."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Checks the loss of the last step.
+
+        Raises:
+            InputDataError: if the loss is not finite; names the exams of the batch.
+        """
+        outputs: Any = engine.state.output
+        exams: Any = engine.state.batch
+        loss = outputs[0]["loss"] if isinstance(outputs, list) else outputs["loss"]
+        if not bool(torch.isfinite(torch.as_tensor(loss)).all()):
+            named = ", ".join(str(exam[EXAM_ID]) for exam in exams)
+            raise InputDataError(
+                f"the loss is {float(loss)} at step {engine.state.iteration} with exam(s) {named}; "
+                "look at their volumes, or lower the learning rate."
+            )

@@ -1,0 +1,51 @@
+"""Draws a few exams with what the scan model's heads attended to.
+
+Chooses the exams with the most certain abnormal regions (or those named by --exams), writes one PNG
+each, the attention maps as NIfTI on the grid of the volume, and overlays.csv. Attention is neither a
+segmentation nor an explanation.
+
+Example:
+    python scripts/draw_attention.py --config bundles/scan_model/configs/inference.json \
+        --datalist runs/mine/datalist.json --checkpoint runs/mine/scan_model/model.pt \
+        --predictions runs/mine/predictions.csv --out runs/mine/overlays
+"""
+
+import argparse
+from pathlib import Path
+
+from petct_ext.command_line import new_parser, run
+from petct_ext.interpretation.exam_pictures import draw_exams, load_scan_model
+
+
+def main(arguments: argparse.Namespace) -> None:
+    model = load_scan_model(
+        arguments.config,
+        datalist=arguments.datalist,
+        checkpoint=arguments.checkpoint,
+        section=arguments.section,
+    )
+    table = draw_exams(
+        model,
+        arguments.predictions,
+        arguments.out,
+        num_exams=arguments.num_exams,
+        num_regions=arguments.num_regions,
+        exams=arguments.exams,
+    )
+    print(f"{table.exam_id.nunique()} exams drawn -> {arguments.out}")
+
+
+if __name__ == "__main__":
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "--config", type=Path, nargs="+", required=True, help="inference.json, then overriding files"
+    )
+    parser.add_argument("--datalist", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="models/model.pt")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.csv")
+    parser.add_argument("--section", default="test", help="section of the datalist")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--num-exams", type=int, default=4)
+    parser.add_argument("--num-regions", type=int, default=3)
+    parser.add_argument("--exams", nargs="*", default=[], help="ids of the exams to draw")
+    run(main, parser)
