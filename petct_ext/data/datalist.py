@@ -102,14 +102,14 @@ def build_datalist(work: Path, path: Path, *, labels: Path | None = None) -> dic
         joined = joined[joined.exam_id.isin(weak.index)]
         by_exam = {str(exam): _known(row) for exam, row in weak.iterrows()}
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
-    for row in joined.itertuples():
-        sections[row.split].append(
+    for row in joined.to_dict("records"):
+        sections[row["split"]].append(
             {
-                "exam_id": row.exam_id,
-                "patient_id": row.patient_id,
-                "pet": _relative(work / row.pet, path.parent),
-                "ct": _relative(work / row.ct, path.parent),
-                "labels": by_exam.get(row.exam_id, {}),
+                "exam_id": row["exam_id"],
+                "patient_id": row["patient_id"],
+                "pet": _relative(work / row["pet"], path.parent),
+                "ct": _relative(work / row["ct"], path.parent),
+                "labels": by_exam.get(row["exam_id"], {}),
             }
         )
     sizes = {name: len(items) for name, items in sections.items()}

@@ -28,8 +28,8 @@ def index_exams(
     """Writes ``exams.csv`` and ``series.csv``, and ``private/`` with what may identify patients.
 
     Every study with a PET becomes an exam; one that cannot be used is kept with status
-    ``quarantined`` and the reason. ``private/identifiers.csv`` links pseudonymous ids to identities,
-    ``private/series_files.json`` holds the files of the chosen series, relative to ``dicom``.
+    ``quarantined`` and the reason. ``private/identifiers.csv`` links pseudonymous ids to
+    identities, ``private/series_files.json`` holds the files of the chosen series.
 
     Args:
         dicom: any tree of DICOM files.
@@ -63,8 +63,8 @@ def index_exams(
                 files[series_id] = [str(f.path.relative_to(dicom)) for f in chosen.files]
     if not exams:
         raise InputDataError(
-            f"{dicom} holds {len(studies)} DICOM studies, none with a PET series; is this the right "
-            "folder?"
+            f"{dicom} holds {len(studies)} DICOM studies, none with a PET series; is this the "
+            "right folder?"
         )
     table = pd.DataFrame(exams).sort_values("exam_id", ignore_index=True)
     _require_usable(table, dicom)

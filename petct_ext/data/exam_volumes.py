@@ -31,8 +31,8 @@ class _Job(NamedTuple):
 def prepare_exams(work: Path, *, grid: GridChoice, workers: int = 1) -> pd.DataFrame:
     """Writes ``volumes/<exam_id>/pet.nii`` and ``ct.nii`` and the table ``prepared.csv``.
 
-    Exams that were finished earlier on the same grid are kept as they are, so an interrupted run goes
-    on where it stopped.
+    Exams that were finished earlier on the same grid are kept as they are, so an interrupted run
+    goes on where it stopped.
 
     Args:
         work: the work folder; ``exams.csv`` and ``private/series_files.json`` are there.
@@ -51,11 +51,11 @@ def prepare_exams(work: Path, *, grid: GridChoice, workers: int = 1) -> pd.DataF
     volumes = make_folder(work / "volumes")
     jobs = [
         _Job(
-            row.exam_id,
-            [Path(index["dicom"]) / f for f in index["files"][row.pet_series]],
-            [Path(index["dicom"]) / f for f in index["files"][row.ct_series]],
+            row["exam_id"],
+            [Path(index["dicom"]) / f for f in index["files"][row["pet_series"]]],
+            [Path(index["dicom"]) / f for f in index["files"][row["ct_series"]]],
         )
-        for row in exams[exams.status == "ok"].itertuples()
+        for row in exams[exams.status == "ok"].to_dict("records")
     ]
     convert = partial(_prepare_one, volumes=volumes, grid=grid)
     bar = partial(tqdm, total=len(jobs), desc="preparing exams", unit="exam", disable=None)
@@ -65,8 +65,8 @@ def prepare_exams(work: Path, *, grid: GridChoice, workers: int = 1) -> pd.DataF
     else:
         rows = list(bar(map(convert, jobs)))
     rows += [
-        {"exam_id": row.exam_id, "status": "quarantined", "reason": row.reason}
-        for row in exams[exams.status != "ok"].itertuples()
+        {"exam_id": row["exam_id"], "status": "quarantined", "reason": row["reason"]}
+        for row in exams[exams.status != "ok"].to_dict("records")
     ]
     table = pd.DataFrame(rows, columns=list(PREPARED.columns)).astype({"num_slices": "Int64"})
     write_table(table.sort_values("exam_id"), work / "prepared.csv", PREPARED)
@@ -76,8 +76,8 @@ def prepare_exams(work: Path, *, grid: GridChoice, workers: int = 1) -> pd.DataF
 
 def _report(table: pd.DataFrame) -> None:
     bad = table[table.status != "ok"]
-    for row in bad.itertuples():
-        _LOGGER.warning("exam %s quarantined: %s", row.exam_id, row.reason)
+    for row in bad.to_dict("records"):
+        _LOGGER.warning("exam %s quarantined: %s", row["exam_id"], row["reason"])
     if len(bad) == len(table):
         raise InputDataError(
             f"none of {len(table)} exams could be prepared; the first one: {bad.reason.iloc[0]}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 from petct_ext.dicom.pet_units import suv_bw_factor
 from petct_ext.dicom.resample import Affine, FloatArray, Grid, common_grid, resample
@@ -19,7 +20,7 @@ from petct_ext.files import atomic_path, write_json
 __all__ = ["GridChoice", "convert_exam", "read_pet_suv"]
 
 _AIR_HU = -1024.0
-# Beyond these, values are noise, metal or a wrong unit; the PET's bound also catches Bq/mL taken for SUV.
+# Beyond these, values are noise, metal or a wrong unit, such as Bq/mL taken for SUV.
 _HU_RANGE = (-1024.0, 3071.0)
 _LARGEST_PLAUSIBLE_SUV = 2000.0
 
@@ -88,7 +89,7 @@ def convert_exam(
     _write_volume(folder / "ct.nii", hu, target, step=1.0)
     record = {
         "num_slices": target.shape[2],
-        "spacing_mm": [float(s) for s in nib.affines.voxel_sizes(target.affine)],
+        "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
         "suv_bw_factor": factor,
         "largest_suv": float(suv.max()),
         "grid": [grid.in_plane, grid.field_of_view_mm, grid.slice_mm],

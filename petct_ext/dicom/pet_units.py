@@ -1,7 +1,8 @@
 """The factor from stored PET values to SUVbw, read from a header or refused.
 
-Sources: DICOM PS3.3 C.8.9.1 for Units (0054,1001), Decay Correction (0054,1102), SUV Type (0054,1006);
-Philips' DICOM conformance statements for the private SUV and activity factors (7053,1000), (7053,1009).
+Sources: DICOM PS3.3 C.8.9.1 for Units (0054,1001), Decay Correction (0054,1102) and SUV Type
+(0054,1006); Philips' DICOM conformance statements for the private SUV factor (7053,1000) and the
+activity factor (7053,1009).
 """
 
 from __future__ import annotations
@@ -88,15 +89,19 @@ def _weight_kg(dataset: pydicom.Dataset) -> float:
 
 def _number(dataset: pydicom.Dataset, keyword: str, tag: str) -> float:
     value = dataset.get(keyword)
-    if value is None or value == "":
-        raise InputDataError(f"{keyword} {tag} is missing or empty; SUV cannot be computed.")
-    return float(value)
+    try:
+        return float(str(value))
+    except ValueError:
+        found = "missing or empty" if value in (None, "") else repr(str(value))
+        raise InputDataError(f"{keyword} {tag} is {found}; SUV cannot be computed.") from None
 
 
 def _private(dataset: pydicom.Dataset, tag: tuple[int, int]) -> float | None:
-    element = dataset.get(tag)
+    if tag not in dataset:
+        return None
+    raw = dataset[tag].value
     try:
-        value = float(element.value) if element is not None else 0.0
+        value = float(raw.decode() if isinstance(raw, bytes) else raw)
     except (TypeError, ValueError):
         return None
     return value if value > 0 else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from petct_ext.errors import InputDataError
@@ -42,7 +42,7 @@ def common_grid(
 
     In-plane it covers ``field_of_view_mm`` around the center of the overlap of PET and CT, with
     ``in_plane`` voxels a side; outside a scan there is air. Along the body it has the PET's slice
-    positions that lie within the overlap, or slices every ``slice_mm`` from the overlap's lower end.
+    positions that lie within the overlap, or slices every ``slice_mm`` from its lower end.
 
     Args:
         pet: shape and RAS+ affine of the PET.
@@ -100,16 +100,15 @@ def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -
     if max(blocks) > 1:
         array, affine = _block_means(array, affine, blocks)
         to_voxel = np.linalg.inv(affine) @ grid.affine
+    where = {"matrix": to_voxel[:3, :3], "offset": to_voxel[:3, 3], "output_shape": grid.shape}
     sampled: FloatArray = ndimage.affine_transform(
-        array,
-        to_voxel[:3, :3],
-        to_voxel[:3, 3],
-        output_shape=grid.shape,
-        output=np.float32,
-        order=1,
-        mode="constant",
-        cval=outside,
+        array, **where, output=np.float32, order=1, mode="nearest"
     )
+    # A voxel reaches half its size beyond its center; further out there is nothing.
+    inside = ndimage.affine_transform(
+        np.ones(array.shape, np.uint8), **where, order=0, mode="grid-constant", cval=0
+    )
+    sampled[inside == 0] = outside
     return sampled
 
 
@@ -137,7 +136,7 @@ def _bounding_box(shape: tuple[int, ...], affine: Affine) -> tuple[Affine, Affin
 
 def _slice_step(affine: Affine) -> float:
     """Returns the spacing of the axis that runs closest to the body's, in mm."""
-    spacing = nib.affines.voxel_sizes(affine)
+    spacing = voxel_sizes(affine)
     return float(spacing[int(np.abs(affine[2, :3] / spacing).argmax())])
 
 

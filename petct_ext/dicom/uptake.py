@@ -63,9 +63,10 @@ def _scan_start(datasets: list[pydicom.Dataset]) -> datetime:
     earliest = min(known) if known else None
     if series is not None and (earliest is None or series <= earliest):
         return series
-    private = first.get(_GE_SCAN_DATETIME)
-    if private is not None and str(private.value).strip():
-        return _parse("(0009,100D)", DT, str(private.value))
+    if _GE_SCAN_DATETIME in first:
+        private = first[_GE_SCAN_DATETIME].value
+        text = private.decode() if isinstance(private, bytes) else str(private)
+        return _parse("(0009,100D)", DT, text.strip("\0 "))
     if earliest is None:
         raise InputDataError(
             "neither Series Time (0008,0031) nor Acquisition Time (0008,0032) is filled; the "

@@ -36,7 +36,9 @@ def attention_map(
     grid = weights.shape[2:]
     covered = [g * s for g, s in zip(grid, strides, strict=True)]
     if any(size > cover for size, cover in zip(spatial_size, covered, strict=True)):
-        raise ValueError(f"a grid of {tuple(grid)} with strides {strides} covers no {spatial_size}.")
+        raise ValueError(
+            f"a grid of {tuple(grid)} with strides {strides} covers no {spatial_size}."
+        )
     fine = F.interpolate(
         weights.float().mean(dim=1)[None], size=covered, mode="trilinear", align_corners=False
     )[0]

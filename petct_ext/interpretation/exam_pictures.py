@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.bundle import ConfigWorkflow
+from nibabel.affines import voxel_sizes
 
 from petct_ext.data.schemas import PREDICTIONS, read_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder
 from petct_ext.interpretation.attention_maps import attention_map
 from petct_ext.interpretation.overlays import Finding, draw_overlay
-from petct_ext.keys import EXAM_ID, IMAGE
+from petct_ext.keys import CT, EXAM_ID, IMAGE, PET
 from petct_ext.networks import RegionClassifier
 from petct_ext.ontology import RegionOntology
 
@@ -146,16 +147,17 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     with torch.inference_mode():
         weights = model.network.attention(image)[0]
     maps = attention_map(weights, size, strides=model.network.encoder.strides)  # type: ignore[arg-type]
-    pet, ct = nib.load(source["pet"]), nib.load(source["ct"])
+    pet, ct = (nib.Nifti1Image.from_filename(source[key]) for key in (PET, CT))
+    dx, dy, dz = map(float, voxel_sizes(pet.affine))
     ontology = RegionOntology.default()
     findings = [
         Finding(
-            ontology.title(row.task),
-            float(row.prob),
-            float(row.target),
-            maps[model.regions.index(row.task)].cpu().numpy(),
+            ontology.title(row["task"]),
+            float(row["prob"]),
+            float(row["target"]),
+            maps[model.regions.index(row["task"])].cpu().numpy(),
         )
-        for row in rows.itertuples()
+        for row in rows.to_dict("records")
     ]
     name = f"{item[EXAM_ID]}.png"
     caption = (
@@ -167,7 +169,7 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
         np.asarray(pet.dataobj, dtype=np.float32),
         np.asarray(ct.dataobj, dtype=np.float32),
         findings,
-        spacing_mm=tuple(map(float, nib.affines.voxel_sizes(pet.affine))),
+        spacing_mm=(dx, dy, dz),
         caption=caption,
     )
     stacked = np.stack([f.attention for f in findings], axis=-1).astype(np.float32)
@@ -176,13 +178,13 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     return [
         {
             "exam_id": item[EXAM_ID],
-            "region": row.task,
-            "target": row.target,
-            "prob": row.prob,
+            "region": row["task"],
+            "target": row["target"],
+            "prob": row["prob"],
             "file": name,
             "caption": caption,
         }
-        for row in rows.itertuples()
+        for row in rows.to_dict("records")
     ]
 
 

@@ -81,9 +81,7 @@ def draw_overlay(
     for axis, finding in zip(axes[2:], findings, strict=True):
         _show(axis, projection, extent, "gray_r", _SUV_WINDOW, _headline(finding))
         attention = _coronal(finding.attention.max(axis=1))
-        axis.imshow(
-            attention, cmap=_transparent("viridis"), vmin=0.0, vmax=1.0, **_place(extent)
-        )
+        axis.imshow(attention, cmap=_transparent("viridis"), vmin=0.0, vmax=1.0, **_place(extent))
     figure.supxlabel(caption, fontsize=8)
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=110, format="png")

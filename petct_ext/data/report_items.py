@@ -1,0 +1,244 @@
+"""Sentences with mentions: what the report labeler is trained on and what it labels.
+
+An item is one sentence of the findings or the impression of a report::
+
+    {"exam_id": ..., "section": "findings", "sentence": 3, "text": "No uptake in the liver.",
+     "offset": 120, "mentions": [{"start": 137, "end": 142, "region": "liver",
+                                  "label": 0, "rule": 0.04}]}
+
+``offset`` is where the sentence begins; all offsets count from the start of the report, ``sentence``
+from 0. ``label`` is 1 abnormal, 0 not, None unknown; ``rule`` is the probability by rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import read_json
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports import (
+    TAGGED_SECTIONS,
+    find_mentions,
+    is_heading,
+    split_sections,
+    split_sentences,
+)
+from petct_ext.reports.context import rule_probability
+from petct_ext.transforms.text import (
+    MENTION_LABEL,
+    MENTION_RULE,
+    MENTION_TOKENS,
+    MENTIONS,
+    TOKEN_IDS,
+)
+
+__all__ = [
+    "CollateWindows",
+    "SentenceTagger",
+    "annotated_items",
+    "load_report_items",
+    "report_sentences",
+    "tag_report",
+]
+
+Item = dict[str, Any]
+
+
+def report_sentences(text: str) -> list[tuple[str, int, int]]:
+    """Returns ``(section, start, end)`` of every sentence of findings and impression.
+
+    Headings of body parts ("HEAD AND NECK:") are left out: they say nothing about the region.
+    """
+    return [
+        (section.name, start, end)
+        for section in split_sections(text)
+        if section.name in TAGGED_SECTIONS
+        for start, end in split_sentences(text, section.start, section.end)
+        if not is_heading(text[start:end])
+    ]
+
+
+def tag_report(exam_id: str, text: str, tagger: SentenceTagger) -> list[Item]:
+    """Finds the mentions of a report and returns its sentences that have some.
+
+    Args:
+        exam_id: pseudonymous id.
+        text: the report, unchanged.
+        tagger: finds the mentions.
+
+    Returns:
+        Items in the order of the text, labels None; empty for a report without text.
+    """
+    items = []
+    for number, (section, start, end) in enumerate(report_sentences(text)):
+        sentence = text[start:end]
+        mentions = [
+            {
+                "start": start + first,
+                "end": start + last,
+                "region": region,
+                "label": None,
+                "rule": rule,
+            }
+            for first, last, region, rule in tagger(sentence)
+        ]
+        if mentions:
+            items.append(_item(exam_id, section, number, sentence, start, mentions))
+    return items
+
+
+def annotated_items(
+    exam_id: str, text: str, annotations: Sequence[tuple[int, int, str, int]]
+) -> tuple[list[Item], int]:
+    """Returns the sentences of a report in which a reader has judged mentions.
+
+    Args:
+        exam_id: pseudonymous id.
+        text: the report, unchanged.
+        annotations: ``(start, end, region, abnormal)``, offsets into ``text``.
+
+    Returns:
+        Items that hold the judged mentions only, and the number of annotations outside findings and
+        impression, which are not used: the labeler does not read other sections. A mention
+        that crosses the end of a sentence gets an item of both.
+
+    Raises:
+        InputDataError: if offsets lie outside the text or mark nothing but white space; names the
+            exam, the offsets and the length, not the text.
+    """
+    sentences = report_sentences(text)
+    grouped: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    outside = 0
+    for start, end, region, abnormal in sorted(annotations):
+        if not 0 <= start < end <= len(text) or not text[start:end].strip():
+            raise InputDataError(
+                f"annotations of exam {exam_id}: offsets {start} to {end} mark no text in a report of "
+                f"{len(text)} characters; offsets count from 0 in the text as reports.csv has it."
+            )
+        first = next((i for i, (_, a, b) in enumerate(sentences) if a < end and start < b), None)
+        if first is None:
+            outside += 1
+            continue
+        last = max(i for i, (_, a, b) in enumerate(sentences) if a < end and start < b)
+        mention = {"start": start, "end": end, "region": region, "label": int(abnormal)}
+        grouped.setdefault((first, last), []).append(mention)
+    items = []
+    for (first, last), mentions in sorted(grouped.items()):
+        section = sentences[first][0]
+        begin = min(sentences[first][1], *(m["start"] for m in mentions))
+        stop = max(sentences[last][2], *(m["end"] for m in mentions))
+        sentence = text[begin:stop]
+        for mention in mentions:
+            span = (mention["start"] - begin, mention["end"] - begin)
+            mention["rule"] = rule_probability(sentence, *span, section=section)
+        items.append(_item(exam_id, section, first, sentence, begin, mentions))
+    return items, outside
+
+
+def load_report_items(
+    path: str | Path, section: str, *, per_mention: bool = False, sort_by_length: bool = False
+) -> list[Item]:
+    """Reads one section of ``report_items.json``.
+
+    Args:
+        path: the file that ``scripts/prepare_reports.py`` writes.
+        section: ``training``, ``validation``, ``test`` or ``all``.
+        per_mention: whether each mention becomes an item of its own, so that sampling items
+            samples mentions.
+        sort_by_length: whether items come in the order of their length, so that batches need little
+            padding.
+
+    Raises:
+        InputDataError: if the file or the section is missing, or the section is empty.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or section not in document:
+        names = ", ".join(document) if isinstance(document, dict) else "no sections"
+        raise InputDataError(
+            f"{path} has no section {section!r} (it has {names}); run scripts/prepare_reports.py."
+        )
+    items: list[Item] = document[section]
+    if not items:
+        raise InputDataError(
+            f"{path}: section {section!r} holds no mention; annotate more reports (annotations.csv) "
+            "or use scripts/label_reports.py --labeler rules."
+        )
+    if per_mention:
+        items = [{**item, "mentions": [m]} for item in items for m in item["mentions"]]
+    return sorted(items, key=lambda item: len(item["text"])) if sort_by_length else items
+
+
+class CollateWindows:
+    """Makes a batch of windows (see :class:`petct_ext.transforms.text.TokenizeReportd`).
+
+    Args:
+        pad_id: token id that fills the rows of shorter windows.
+    """
+
+    def __init__(self, pad_id: int = 0) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, batch: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+        """Returns ``token_ids`` (B, L), ``mention_tokens`` (M, 3), ``mention_label`` and
+        ``mention_rule`` (M, 1), and ``mentions`` (list of M dictionaries).
+        """  # noqa: D205
+        windows = [window for item in batch for window in item]
+        length = max(len(window[TOKEN_IDS]) for window in windows)
+        ids = torch.full((len(windows), length), self.pad_id, dtype=torch.int64)
+        places: list[tuple[int, int, int]] = []
+        for row, window in enumerate(windows):
+            ids[row, : len(window[TOKEN_IDS])] = torch.tensor(window[TOKEN_IDS])
+            places.extend((row, first, last) for first, last in window[MENTION_TOKENS])
+        labels = [label for window in windows for label in window[MENTION_LABEL]]
+        rules = [rule for window in windows for rule in window[MENTION_RULE]]
+        return {
+            TOKEN_IDS: ids,
+            MENTION_TOKENS: torch.tensor(places, dtype=torch.int64).reshape(-1, 3),
+            MENTION_LABEL: torch.tensor(labels, dtype=torch.float32).reshape(-1, 1),
+            MENTION_RULE: torch.tensor(rules, dtype=torch.float32).reshape(-1, 1),
+            MENTIONS: [mention for window in windows for mention in window[MENTIONS]],
+        }
+
+
+def _item(
+    exam_id: str, section: str, number: int, text: str, offset: int, mentions: list[dict[str, Any]]
+) -> Item:
+    return {
+        "exam_id": exam_id,
+        "section": section,
+        "sentence": number,
+        "text": text,
+        "offset": offset,
+        "mentions": mentions,
+    }
+
+
+class SentenceTagger:
+    """Finds and judges the mentions of a sentence; sentences that repeat cost nothing.
+
+    Reports repeat themselves ("The liver is unremarkable."), so this is most of the speed.
+
+    Args:
+        ontology: regions to look for.
+        max_cached: how many sentences are remembered.
+    """
+
+    def __init__(self, ontology: RegionOntology, *, max_cached: int = 20_000) -> None:
+        self.ontology = ontology
+        self._tag = lru_cache(maxsize=max_cached)(self._tag_once)
+
+    def __call__(self, sentence: str) -> tuple[tuple[int, int, str, float], ...]:
+        """Returns ``(start, end, region, probability by rules)``, offsets in the sentence."""
+        return self._tag(sentence)
+
+    def _tag_once(self, sentence: str) -> tuple[tuple[int, int, str, float], ...]:
+        return tuple(
+            (m.start, m.end, m.region, rule_probability(sentence, m.start, m.end))
+            for m in find_mentions(sentence, self.ontology)
+        )

@@ -1,0 +1,185 @@
+"""From a cohort's reports and annotations to ``report_items.json`` and a vocabulary."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from tqdm import tqdm
+
+from petct_ext.data.report_items import SentenceTagger, annotated_items, report_sentences, tag_report
+from petct_ext.data.schemas import ANNOTATIONS, IDENTIFIERS, REPORTS, SPLITS, read_table
+from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.files import write_text
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports.vocabulary import learn_vocabulary, save_tokenizer
+
+__all__ = ["MIN_VALIDATION_MENTIONS", "prepare_report_items"]
+
+MIN_VALIDATION_MENTIONS: Final = 20
+"""With fewer annotated mentions the choice of the best epoch is mostly chance."""
+_SPLITS: Final = ("training", "validation", "test")
+_REMEDY: Final = "annotate more reports (README, 'Annotations'), or use --labeler rules"
+
+_log = logging.getLogger(__name__)
+
+
+def prepare_report_items(
+    cohort: str | Path,
+    work: str | Path,
+    ontology: RegionOntology,
+    *,
+    with_annotations: bool = True,
+    vocabulary_size: int = 3000,
+    min_frequency: int = 3,
+) -> Path:
+    """Writes what the report labeler needs into ``<work>/private``, as it holds report text.
+
+    - ``report_items.json``: ``training``, ``validation`` and ``test`` hold annotated mentions by the
+      split of their patient, ``all`` every mention of every exam, and ``exams`` says of
+      every exam whether its report has findings or an impression.
+    - ``vocabulary/``: WordPiece vocabulary learned from the reports of the training split.
+
+    Args:
+        cohort: folder with ``reports.csv`` and ``annotations.csv``.
+        work: folder with ``private/identifiers.csv`` and ``splits.csv``.
+        ontology: regions to look for.
+        with_annotations: whether a model will be trained; without, the three sections are
+            empty and no vocabulary is learned.
+        vocabulary_size: most tokens.
+        min_frequency: see :func:`petct_ext.reports.vocabulary.learn_vocabulary`.
+
+    Returns:
+        Path of ``report_items.json``.
+
+    Raises:
+        InputDataError: if a table is missing or wrong, an annotation names an unknown region or
+            lies outside its text, or too little is annotated to train.
+        OutputError: if the work folder cannot be written to.
+    """
+    cohort, work = Path(cohort), Path(work)
+    reports = _read_reports(cohort, work)
+    annotations = _read_annotations(cohort, ontology) if with_annotations else None
+    splits = _split_of_exams(work)
+    tagger = SentenceTagger(ontology)
+    document: dict[str, Any] = {name: [] for name in (*_SPLITS, "all")}
+    exams: dict[str, bool] = {}
+    training_text: list[str] = []
+    outside = 0
+    for row in tqdm(reports.itertuples(), desc="reports", total=len(reports), disable=None):
+        exams[row.exam_id] = bool(report_sentences(row.text))
+        document["all"].extend(tag_report(row.exam_id, row.text, tagger))
+        split = splits.get(row.exam_id)
+        if split == "training":
+            training_text.extend(row.text[a:b] for _, a, b in report_sentences(row.text))
+        judged = annotations.get(row.study_instance_uid, []) if annotations else []
+        if judged and split is not None:
+            items, unused = annotated_items(row.exam_id, row.text, judged)
+            document[split].extend(items)
+            outside += unused
+    document["exams"] = exams
+    if outside:
+        _log.warning("%d annotations lie outside findings and impression: not used", outside)
+    if annotations is not None:
+        _require_enough(document, cohort / "annotations.csv")
+        tokenizer = learn_vocabulary(
+            training_text, size=vocabulary_size, min_frequency=min_frequency
+        )
+        save_tokenizer(tokenizer, work / "private" / "vocabulary")
+        _log.info("vocabulary of %d tokens from training reports", tokenizer.get_vocab_size())
+    path = work / "private" / "report_items.json"
+    # Not indented: a cohort of thousands of exams has some hundred thousand sentences.
+    write_text(path, json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
+    _log_counts(document)
+    return path
+
+
+def _read_reports(cohort: Path, work: Path) -> pd.DataFrame:
+    """Reports with their exam_id, sorted by it; every exam has a row, if need be without text."""
+    reports = read_table(cohort / "reports.csv", REPORTS)
+    identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
+    known = identifiers[["exam_id", "study_instance_uid"]]
+    strangers = ~reports["study_instance_uid"].isin(known["study_instance_uid"])
+    if strangers.all():
+        raise InputDataError(
+            f"{cohort / 'reports.csv'}: none of its {len(reports)} studies is among the "
+            f"{len(known)} indexed exams; study_instance_uid must be DICOM tag (0020,000D)."
+        )
+    if strangers.any():
+        _log.warning("%d reports belong to no indexed exam: not used", int(strangers.sum()))
+    merged = known.merge(reports, on="study_instance_uid", how="left").sort_values("exam_id")
+    missing = merged["text"].isna() | (merged["text"].str.strip() == "")
+    if missing.any():
+        _log.warning("%d of %d exams have no report text", int(missing.sum()), len(merged))
+    return merged.assign(text=merged["text"].fillna(""))
+
+
+def _read_annotations(
+    cohort: Path, ontology: RegionOntology
+) -> Mapping[str, list[tuple[int, int, str, int]]]:
+    path = cohort / "annotations.csv"
+    if not path.is_file():
+        raise InputDataError(
+            f"{path} does not exist; the labeler learns from judged mentions: {_REMEDY}, which "
+            "needs none."
+        )
+    table = read_table(path, ANNOTATIONS)
+    grouped: dict[str, list[tuple[int, int, str, int]]] = {}
+    for line, row in enumerate(table.itertuples(), start=2):
+        if row.region not in ontology:
+            hint = did_you_mean(row.region, ontology)
+            raise InputDataError(
+                f"{path}, line {line}, column 'region': {row.region!r} is no region of the ontology "
+                f"({len(ontology)} regions).{hint}"
+            )
+        grouped.setdefault(row.study_instance_uid, []).append(
+            (int(row.start), int(row.end), row.region, int(row.abnormal))
+        )
+    return grouped
+
+
+def _split_of_exams(work: Path) -> dict[str, str]:
+    table = read_table(work / "splits.csv", SPLITS)
+    return dict(zip(table["exam_id"], table["split"], strict=True))
+
+
+def _require_enough(document: Mapping[str, Any], source: Path) -> None:
+    for split in ("training", "validation"):
+        labels = [m["label"] for item in document[split] for m in item["mentions"]]
+        if len(set(labels)) < 2:
+            what = "no annotated mention" if not labels else f"only mentions judged {labels[0]}"
+            raise InputDataError(
+                f"{source}: the {split} split has {what}, but training needs abnormal and other "
+                f"ones; {_REMEDY}."
+            )
+        if split == "validation" and len(labels) < MIN_VALIDATION_MENTIONS:
+            _log.warning(
+                "the validation split has %d annotated mentions only: the best epoch is chosen by "
+                "chance; %s",
+                len(labels),
+                _REMEDY,
+            )
+
+
+def _log_counts(document: Mapping[str, Any]) -> None:
+    for name in (*_SPLITS, "all"):
+        mentions = [m for item in document[name] for m in item["mentions"]]
+        abnormal = sum(m["label"] == 1 for m in mentions)
+        _log.info(
+            "%s: %d mentions in %d sentences, %d judged abnormal",
+            name,
+            len(mentions),
+            len(document[name]),
+            abnormal,
+        )
+    silent = sum(not has_text for has_text in document["exams"].values())
+    if silent:
+        _log.warning(
+            "%d of %d exams have neither findings nor impression: their labels stay unknown",
+            silent,
+            len(document["exams"]),
+        )

@@ -1,0 +1,197 @@
+"""Runs steps in order, skips what is done, and keeps a record of each.
+
+A step is a command with the files that it reads and writes. After it has succeeded, a manifest in
+``manifests/`` records the command, hashes of inputs and outputs, versions and seconds. A later run
+skips the step if the manifest still tells the truth: same command, same inputs, outputs unchanged.
+A step that failed or was killed has no manifest and is run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import make_folder, read_json, write_json
+
+__all__ = ["Step", "StepError", "run_steps"]
+
+_PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
+_TAIL_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of the pipeline.
+
+    Attributes:
+        name: short, unique, a file name.
+        title: what it does, for people.
+        command: arguments of the process.
+        inputs: files and folders that it reads.
+        outputs: files that it writes.
+        skip_because: if not empty, the step is left out and this is the reason.
+    """
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    skip_because: str = field(default="")
+
+
+class StepError(InputDataError):
+    """A step ended with an error; the message is the step's own."""
+
+
+def run_steps(steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | None = None) -> None:
+    """Runs the steps in order.
+
+    Args:
+        steps: the steps.
+        work: the work folder; manifests, logs and outputs lie in it.
+        facts: further entries of every manifest, e.g. the seed.
+
+    Raises:
+        StepError: if a step fails; names the step, its own error and its log.
+        OutputError: if ``work`` cannot be written to.
+    """
+    make_folder(work / "manifests")
+    make_folder(work / "logs")
+    began = time.monotonic()
+    for number, step in enumerate(steps, start=1):
+        label = f"[{number:2d}/{len(steps)}] {step.title}"
+        manifest = work / "manifests" / f"{step.name}.json"
+        if step.skip_because:
+            _say(f"{label}: left out, {step.skip_because}")
+            skipped = {"step": step.name, "title": step.title, "skipped": step.skip_because}
+            write_json(manifest, skipped | dict(facts or {}))
+            continue
+        wanted = {"command": list(step.command), "inputs": _hashes(step.inputs, work)}
+        if _is_done(step, manifest, wanted, work):
+            _say(f"{label}: done before")
+            continue
+        _say(f"{label} ...")
+        manifest.unlink(missing_ok=True)
+        started, start = datetime.now(UTC), time.monotonic()
+        _run(step, work / "logs" / f"{step.name}.log")
+        record = {
+            "step": step.name,
+            "title": step.title,
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - start, 1),
+            **wanted,
+            "outputs": _hashes(step.outputs, work),
+            "versions": _versions(),
+            **(facts or {}),
+        }
+        write_json(manifest, record)
+        _say(f"{'':7s} {record['seconds']} s")
+    _say(f"all steps done in {time.monotonic() - began:.0f} s")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _is_done(step: Step, manifest: Path, wanted: Mapping[str, Any], work: Path) -> bool:
+    if not manifest.is_file() or not all(path.exists() for path in step.outputs):
+        return False
+    record = read_json(manifest)
+    same = all(record.get(key) == value for key, value in wanted.items())
+    return same and record.get("outputs") == _hashes(step.outputs, work)
+
+
+def _run(step: Step, log: Path) -> None:
+    """Runs a step, copies what it says to the log and, on a terminal, to the screen."""
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+    with log.open("wb") as file:
+        try:
+            code = _run_on_terminal(step.command, file, environment)
+        except OSError as error:
+            raise StepError(f"step {step.name!r} cannot be started: {error}.") from None
+    missing = [path for path in step.outputs if not path.exists()]
+    if code == 0 and not missing:
+        return
+    if code == 0:
+        raise StepError(f"step {step.name!r} did not write {missing[0]}; see {log}.")
+    raise StepError(f"step {step.name!r}: {_reason(log)} (exit code {code}, log {log})")
+
+
+def _run_on_terminal(command: Sequence[str], log: Any, environment: Mapping[str, str]) -> int:
+    """Gives the child a terminal if we have one, so that its progress bars are drawn."""
+    on_screen = sys.stderr.isatty()
+    reading, writing = pty.openpty() if on_screen else os.pipe()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env=dict(environment)
+    ) as process:
+        os.close(writing)
+        for chunk in _chunks(reading):
+            log.write(chunk)
+            log.flush()
+            if on_screen:
+                sys.stderr.buffer.write(chunk)
+                sys.stderr.flush()
+        os.close(reading)
+    return process.returncode
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = os.read(descriptor, 65536)
+        except OSError:  # a terminal whose other side was closed
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+def _reason(log: Path) -> str:
+    """Returns the step's own one-line error, or else the last line of its log."""
+    tail = log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", errors="replace")
+    lines = [line.strip() for line in tail.replace("\r", "\n").splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["no message"])[-1]
+
+
+def _hashes(paths: Sequence[Path], work: Path) -> dict[str, str]:
+    return {_name(path, work): _digest(path) for path in paths}
+
+
+def _name(path: Path, work: Path) -> str:
+    absolute, base = path.resolve(), work.resolve()
+    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(path)
+
+
+def _digest(path: Path) -> str:
+    """Returns SHA-256 of a file, or of names, sizes and times below a folder; '' if missing."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if not path.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
+        status = file_path.stat()
+        line = f"{file_path.relative_to(path)}:{status.st_size}:{status.st_mtime_ns}\n"
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {"python": sys.version.split()[0]} | {
+        p: importlib.metadata.version(p) for p in _PACKAGES
+    }

@@ -1,0 +1,31 @@
+"""Exams of different length share a batch."""
+
+from __future__ import annotations
+
+import torch
+
+from petct_ext.data import pad_slices
+from petct_ext.networks import RegionClassifier
+
+
+def exam(slices: int) -> dict[str, object]:
+    image = torch.rand(2, 16, 16, slices)
+    return {"image": image, "label": torch.zeros(3), "exam_id": f"E{slices}"}
+
+
+def test_shorter_exams_are_padded_at_the_upper_end() -> None:
+    short, long = exam(5), exam(9)
+    batch = pad_slices([short, long])
+    assert batch["image"].shape == (2, 2, 16, 16, 9)
+    assert torch.equal(batch["image"][0, ..., :5], short["image"])
+    assert not batch["image"][0, ..., 5:].any()
+    assert batch["num_slices"].tolist() == [5, 9]
+    assert batch["exam_id"] == ["E5", "E9"]
+
+
+def test_padding_gets_no_attention() -> None:
+    network = RegionClassifier(2, 3, width=0.0625, num_heads=1).eval()
+    batch = pad_slices([exam(8), exam(40)])
+    weights = network.attention(batch["image"], batch["num_slices"])
+    assert not weights[0, ..., 1:].any()
+    assert weights[1, ..., 1:].any()

@@ -1,0 +1,44 @@
+"""Pseudonyms are stable, differ by salt and kind, and do not show the identifier."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from petct_ext.dicom.pseudonyms import load_or_make_salt, pseudonym
+from petct_ext.errors import InputDataError
+
+names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=4, max_size=30)
+
+
+@given(names, names)
+def test_equal_inputs_alone_give_equal_ids(one: str, other: str) -> None:
+    ids = [pseudonym("P", raw, salt="a secret") for raw in (one, other)]
+    assert (ids[0] == ids[1]) == (one == other)
+
+
+def test_salt_and_kind_change_the_id() -> None:
+    first = pseudonym("P", "123", salt="a secret")
+    assert first != pseudonym("P", "123", salt="another secret")
+    assert first[1:] != pseudonym("E", "123", salt="a secret")[1:]
+
+
+def test_empty_identifier_is_refused() -> None:
+    with pytest.raises(InputDataError, match="is empty"):
+        pseudonym("P", " ", salt="a secret")
+
+
+def test_salt_is_made_once_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "salt.txt"
+    assert load_or_make_salt(path) == load_or_make_salt(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_short_salt_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "salt.txt").write_text("abc")
+    with pytest.raises(InputDataError, match="salt of 3 characters"):
+        load_or_make_salt(tmp_path / "salt.txt")

@@ -1,0 +1,83 @@
+"""PET and CT of different grids show the same place at the same voxel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from petct_ext.dicom.resample import Grid, common_grid, resample
+from petct_ext.errors import InputDataError
+
+
+def affine(spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> np.ndarray:
+    matrix = np.diag([*spacing, 1.0])
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def ramp(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
+    """A volume whose value is a linear function of the place in mm."""
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    world = index @ matrix[:3, :3].T + matrix[:3, 3]
+    return (world @ [1.0, 0.1, 0.01]).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    spacing=st.tuples(*[st.floats(0.8, 6.0)] * 3),
+    flips=st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3),
+)
+def test_linear_function_of_place_survives_any_grid(
+    spacing: tuple[float, ...], flips: tuple[float, ...]
+) -> None:
+    shape = tuple(int(np.ceil(120 / s)) for s in spacing)
+    steps = np.array(spacing) * flips
+    matrix = affine(tuple(steps), tuple(-steps * (np.array(shape) - 1) / 2))
+    grid = Grid((10, 11, 9), affine((4.0, 4.0, 5.0), (-18.0, -20.0, -20.0)))
+    sampled = resample(ramp(shape, matrix), matrix, grid, outside=0.0)
+    np.testing.assert_allclose(sampled, ramp(grid.shape, grid.affine), atol=2e-3)
+
+
+def test_grid_keeps_the_slice_positions_of_the_pet_within_the_overlap() -> None:
+    pet = ((20, 20, 50), affine((5.0, 5.0, 3.0), (-50.0, -50.0, 100.0)))
+    ct = ((100, 100, 90), affine((1.0, 1.0, 1.0), (-50.0, -50.0, 130.5)))
+    grid = common_grid(pet, ct, in_plane=32, field_of_view_mm=160.0)
+    heights = grid.affine[2, 3] + np.arange(grid.shape[2]) * grid.affine[2, 2]
+    assert ((heights - 100.0) % 3.0).tolist() == pytest.approx([0.0] * len(heights))
+    assert heights[0] == pytest.approx(130.0)
+    assert heights[-1] == pytest.approx(220.0)
+    assert grid.affine[0, 0] * 32 == pytest.approx(160.0)
+
+
+def test_field_of_view_is_centered_on_the_overlap() -> None:
+    pet = ((20, 20, 10), affine((5.0, 5.0, 3.0), (0.0, 0.0, 0.0)))
+    ct = ((100, 100, 30), affine((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    grid = common_grid(pet, ct, in_plane=10, field_of_view_mm=50.0)
+    center = grid.affine[:2, :2] @ [4.5, 4.5] + grid.affine[:2, 3]
+    # the overlap runs from -0.5 to 97.5 mm (faces of the voxels)
+    assert center.tolist() == pytest.approx([48.5, 48.5], abs=0.6)
+
+
+def test_outside_of_the_scan_there_is_the_given_value() -> None:
+    matrix = affine((2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+    grid = Grid((4, 4, 4), affine((2.0, 2.0, 2.0), (100.0, 0.0, 0.0)))
+    assert np.unique(resample(np.ones((5, 5, 5), np.float32), matrix, grid, outside=-1024.0)) == [
+        -1024.0
+    ]
+
+
+def test_hot_voxel_between_coarse_samples_is_averaged_not_lost() -> None:
+    volume = np.zeros((40, 40, 40), np.float32)
+    volume[21, 21, 21] = 64.0
+    grid = Grid((10, 10, 10), affine((4.0, 4.0, 4.0), (1.5, 1.5, 1.5)))
+    sampled = resample(volume, np.eye(4), grid, outside=0.0)
+    assert sampled.sum() == pytest.approx(1.0)  # the mean over 4 x 4 x 4 voxels
+
+
+def test_scans_of_two_places_are_refused() -> None:
+    pet = ((10, 10, 10), affine((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    ct = ((10, 10, 10), affine((1.0, 1.0, 1.0), (0.0, 0.0, 500.0)))
+    with pytest.raises(InputDataError, match="do not overlap"):
+        common_grid(pet, ct)
