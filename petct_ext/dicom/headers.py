@@ -53,6 +53,8 @@ _TAGS = (
     "RadiopharmaceuticalInformationSequence",
 )
 
+_SLICE_TAGS = ("ImagePositionPatient",)
+
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
@@ -62,7 +64,8 @@ class FileHeader:
         path: the file.
         values: elements by keyword; absent ones are missing. Text is str, multi-valued elements
             are tuples, ``RadiopharmaceuticalInformationSequence`` is replaced by the keys
-            ``Tracer`` and ``InjectedDoseBq``.
+            ``Tracer`` and ``InjectedDoseBq``. All but the position are those of one slice of the
+            series.
     """
 
     path: Path
@@ -138,29 +141,41 @@ def _counted(
 
 
 def _read_chunk(files: list[Path]) -> list[FileHeader]:
-    return [header for header in map(_read_one, files) if header is not None]
+    # Slices of a series differ in little that matters here, and converting elements takes most of
+    # the time: what belongs to the series is read once per chunk and shared.
+    of_series: dict[str, dict[str, Any]] = {}
+    headers = (_read_one(path, of_series) for path in files)
+    return [header for header in headers if header is not None]
 
 
-def _read_one(path: Path) -> FileHeader | None:
+def _read_one(path: Path, of_series: dict[str, dict[str, Any]]) -> FileHeader | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's warnings quote values of the header
             dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-            values = {key: _plain(dataset[key].value) for key in _TAGS if key in dataset}
-    except Exception:
+            series = str(dataset.SeriesInstanceUID)
+            if not series or not dataset.StudyInstanceUID:
+                return None
+            if series not in of_series:
+                of_series[series] = _series_values(dataset)
+            own = {key: _plain(dataset[key].value) for key in _SLICE_TAGS if key in dataset}
+    except Exception:  # noqa: BLE001 - not DICOM, cut, or malformed in one of many ways
         return None
-    if not (values.get("StudyInstanceUID") and values.get("SeriesInstanceUID")):
-        return None
-    values |= _tracer(dataset)
-    values.pop("RadiopharmaceuticalInformationSequence", None)
-    return FileHeader(path, values)
+    return FileHeader(path, of_series[series] | own)
+
+
+def _series_values(dataset: pydicom.Dataset) -> dict[str, Any]:
+    values = {
+        key: _plain(dataset[key].value)
+        for key in _TAGS
+        if key in dataset and key != "RadiopharmaceuticalInformationSequence"
+    }
+    return values | _tracer(dataset)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, pydicom.multival.MultiValue):
         return tuple(float(v) if isinstance(v, float | int) else str(v) for v in value)
-    if isinstance(value, pydicom.Sequence):
-        return ()
     return float(value) if isinstance(value, float | int) else str(value)
 
 

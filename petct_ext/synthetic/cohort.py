@@ -1,0 +1,388 @@
+"""A whole artificial study on disk: DICOM, reports, follow-up, and the truth beside them."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from tqdm import tqdm
+
+from petct_ext import __version__
+from petct_ext.errors import InputDataError, OutputError
+from petct_ext.files import atomic_path, make_folder, read_json, write_json, write_text
+from petct_ext.ontology.regions import RegionOntology
+from petct_ext.synthetic.anatomy import build_body
+from petct_ext.synthetic.dicom_files import (
+    write_ct_series,
+    write_localizer,
+    write_pet_series,
+    write_screenshot,
+)
+from petct_ext.synthetic.dicom_study import new_study, patient_id, study_uid
+from petct_ext.synthetic.diseases import sample_patients
+from petct_ext.synthetic.outcomes import sample_outcome
+from petct_ext.synthetic.patients import Exam, Patient
+from petct_ext.synthetic.phantoms import (
+    Grid,
+    PlacedLesion,
+    draw_ct,
+    draw_lesions,
+    draw_pet,
+    place_lesions,
+)
+from petct_ext.synthetic.reports import Report, write_report
+from petct_ext.synthetic.scanner import (
+    SIZES,
+    acquire_ct,
+    acquire_pet,
+    scan_grids,
+    without_attenuation_correction,
+)
+
+__all__ = ["PROJECT_SALT", "write_cohort"]
+
+_LOGGER = logging.getLogger(__name__)
+
+PROJECT_SALT = "phantom-cohort-salt-is-public-and-fixed"
+"""Salt of the pseudonyms: fixed, so that the demo is the same on every machine."""
+
+_STATEMENT = (
+    "Everything in this folder is artificial: digital patients drawn from formulas by petct_ext. "
+    "No human being was scanned, and no report describes one."
+)
+_README = f"""{_STATEMENT}
+
+dicom/            CT and PET series as a scanner writes them
+reports.csv       one free-text report per exam
+annotations.csv   mentions in some of the reports, judged (the phantom knows the answer)
+outcomes.csv      follow-up, drawn from a known proportional-hazards model
+hand_labels.csv   which of the 94 regions hold a lesion; for scoring only
+project_salt.txt  salt of the pseudonyms; fixed here, secret in a real study
+truth/            lesions, masks and hazards; never read by the pipeline except to score it
+cohort.json       with what all this was made
+
+Written by scripts/make_synthetic_data.py; the same seed gives the same files. Do not use it as
+evidence about patients: it tests software.
+"""
+# Streams of random numbers; a body uses 10-12, a study 13 (see anatomy, phantoms, dicom_files).
+_IMAGE, _EXTRA, _REPORT, _OUTCOME, _ANNOTATED = 1, 14, 2, 3, 4
+_LOCALIZER_CHANCE, _UNCORRECTED_CHANCE, _SCREENSHOT_CHANCE = 0.20, 0.06, 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker needs to make the images of one patient."""
+
+    folder: Path
+    patient: Patient
+    seed: int
+    size: str
+    masks: bool
+
+
+def write_cohort(
+    folder: str | Path,
+    *,
+    num_patients: int,
+    seed: int,
+    size: str,
+    workers: int = 1,
+    num_annotated: int = 60,
+    masks: bool = False,
+) -> None:
+    """Writes a cohort of digital patients in the form in which a group brings its own.
+
+    Patients that are finished already are kept, so an interrupted run goes on where it stopped,
+    and a finished cohort can be enlarged. ``cohort.json`` appears last.
+
+    Args:
+        folder: where to; new, empty, or begun with the same seed and size.
+        num_patients: how many patients, at least 1; about 1.25 exams each.
+        seed: equal seeds give equal files, whatever ``workers`` is.
+        size: ``"small"`` (about 4 MB per exam) or ``"full"`` (about 170 MB per exam).
+        workers: processes; each needs about 0.25 GB if small and 1 GB if full.
+        num_annotated: how many reports are in ``annotations.csv``.
+        masks: whether to write ``truth/masks/<StudyInstanceUID>.nii.gz``: on the grid of the PET,
+            1 + the row of the lesion among those of the exam in ``truth/lesions.csv``.
+
+    Raises:
+        InputDataError: if an argument is out of range or the folder holds something else.
+        OutputError: if the folder cannot be written to.
+    """
+    folder = Path(folder)
+    _check(folder, num_patients=num_patients, seed=seed, size=size, workers=workers)
+    make_folder(folder / "dicom")
+    (folder / "cohort.json").unlink(missing_ok=True)
+    settings = {"seed": seed, "size": size}
+    write_json(folder / "truth" / "settings.json", settings)
+    patients = sample_patients(num_patients, seed=seed)
+    jobs = [_Job(folder, patient, seed, size, masks) for patient in patients]
+    _write_images([job for job in jobs if not _is_done(job)], workers=workers, total=len(jobs))
+    num_exams = _write_tables(folder, patients, seed=seed, num_annotated=num_annotated)
+    write_text(folder / "project_salt.txt", PROJECT_SALT + "\n")
+    write_text(folder / "README.txt", _README)
+    facts = {"num_patients": num_patients, "num_exams": num_exams, "version": __version__}
+    write_json(folder / "cohort.json", {"artificial": _STATEMENT, **settings, **facts})
+    _LOGGER.info("wrote %d exams of %d patients to %s", num_exams, num_patients, folder)
+
+
+def _check(folder: Path, *, num_patients: int, seed: int, size: str, workers: int) -> None:
+    for name, value, least in (
+        ("num_patients", num_patients, 1),
+        ("seed", seed, 0),
+        ("workers", workers, 1),
+    ):
+        if value < least:
+            raise InputDataError(f"{name} is {value}; it must be at least {least}.")
+    if size not in SIZES:
+        raise InputDataError(f"size is {size!r}; it must be one of {', '.join(SIZES)}.")
+    settings = folder / "truth" / "settings.json"
+    if not settings.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputDataError(
+                f"{folder} is not empty and holds no phantom cohort; choose another folder, so "
+                "that nothing of yours is overwritten."
+            )
+        return
+    found = read_json(settings)
+    if found != {"seed": seed, "size": size}:
+        raise InputDataError(
+            f"{folder} holds a phantom cohort of seed {found.get('seed')} and size "
+            f"{found.get('size')!r}; choose another folder, or ask for those."
+        )
+    if (folder / "dicom" / f"PHANTOM{num_patients:04d}").exists():
+        raise InputDataError(
+            f"{folder} holds more than {num_patients} patients; choose another folder or ask for "
+            "as many."
+        )
+
+
+def _is_done(job: _Job) -> bool:
+    return _has_images(job) and all(path.exists() for path in _mask_paths(job).values())
+
+
+def _has_images(job: _Job) -> bool:
+    return (job.folder / "dicom" / patient_id(job.patient)).is_dir()
+
+
+def _mask_paths(job: _Job) -> dict[int, Path]:
+    """Returns the mask files that the job has to write, by number of the exam."""
+    if not job.masks:
+        return {}
+    root = job.folder / "truth" / "masks"
+    return {
+        e.number: root / f"{study_uid(job.patient, e, seed=job.seed)}.nii.gz"
+        for e in job.patient.exams
+    }
+
+
+def _write_images(jobs: list[_Job], *, workers: int, total: int) -> None:
+    with tqdm(
+        total=total, initial=total - len(jobs), desc="phantoms", unit="patient", disable=None
+    ) as bar:
+        if workers == 1 or len(jobs) < 2:
+            for job in jobs:
+                _write_patient(job)
+                bar.update()
+            return
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                futures = [pool.submit(_write_patient, job) for job in jobs]
+                try:
+                    for future in as_completed(futures):
+                        future.result()
+                        bar.update()
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)  # one failed: start no others
+                    raise
+        except BrokenProcessPool:
+            raise OutputError(
+                f"a worker process was ended from outside, most likely for lack of memory; run "
+                f"again with fewer workers than {workers}."
+            ) from None
+
+
+def _write_patient(job: _Job) -> None:
+    """Writes all images of a patient; they appear under their final name when complete."""
+    final = job.folder / "dicom" / patient_id(job.patient)
+    partial = final.with_name(f".partial_{final.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    has_images = _has_images(job)
+    try:
+        for exam in job.patient.exams:
+            _write_exam(None if has_images else partial, job, exam)
+        if not has_images:
+            partial.rename(final)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{final} cannot be written: {error.strerror or error}.") from None
+
+
+def _write_exam(patient_folder: Path | None, job: _Job, exam: Exam) -> None:
+    """Draws an exam and writes its series (unless there are any) and its mask (if wanted)."""
+    patient, seed = job.patient, job.seed
+    body = build_body(patient, exam, seed=seed)
+    lesions = place_lesions(patient, exam, body, seed=seed)
+    pet_grid, ct_grid = scan_grids(body, size=job.size)
+    mask_path = _mask_paths(job).get(exam.number)
+    if mask_path is not None:
+        _write_mask(mask_path, lesions, pet_grid)
+    if patient_folder is None:
+        return
+    study = new_study(patient, exam, seed=seed)
+    # What the patient looks like must not depend on how many voxels the noise has.
+    key = [seed, patient.number, _IMAGE, exam.number]
+    look, noise = np.random.default_rng([*key, 0]), np.random.default_rng([*key, 1])
+    folder = patient_folder / study.uid("study")
+    ct = acquire_ct(draw_ct(body, lesions, grid=ct_grid, rng=look), grid=ct_grid, rng=noise)
+    write_ct_series(folder, ct, grid=ct_grid, study=study)
+    pet = acquire_pet(
+        draw_pet(body, exam.physiology, lesions, grid=pet_grid, rng=look),
+        body,
+        grid=pet_grid,
+        bq_per_g=study.bq_per_g,
+        frame_s=study.frame_s,
+        rng=noise,
+    )
+    write_pet_series(folder, pet, grid=pet_grid, study=study)
+    # Real studies hold more than the two series that are wanted.
+    extra = np.random.default_rng([seed, patient.number, _EXTRA, exam.number]).random(3)
+    if extra[0] < _LOCALIZER_CHANCE:
+        write_localizer(folder, ct, grid=ct_grid, study=study)
+    if extra[1] < _UNCORRECTED_CHANCE:
+        dim = without_attenuation_correction(pet, grid=pet_grid)
+        write_pet_series(folder, dim, grid=pet_grid, study=study, corrected=False)
+    if extra[2] < _SCREENSHOT_CHANCE:
+        write_screenshot(folder, pet, study=study)
+
+
+def _write_mask(path: Path, lesions: tuple[PlacedLesion, ...], grid: Grid) -> None:
+    image = nib.Nifti1Image(draw_lesions(lesions, grid=grid), grid.affine())
+    with atomic_path(path) as partial:
+        nib.save(image, partial)
+
+
+def _write_tables(folder: Path, patients: list[Patient], *, seed: int, num_annotated: int) -> int:
+    """Writes all tables and returns the number of exams."""
+    exams = [(patient, exam) for patient in patients for exam in patient.exams]
+    reports = [_report(patient, exam, seed) for patient, exam in exams]
+    uids = [study_uid(patient, exam, seed=seed) for patient, exam in exams]
+    chosen = np.random.default_rng([seed, _ANNOTATED]).permutation(len(exams))[:num_annotated]
+    _write_csv(folder / "reports.csv", map(_report_row, uids, reports))
+    _write_csv(
+        folder / "annotations.csv",
+        (row for i in sorted(chosen.tolist()) for row in _annotation_rows(uids[i], reports[i])),
+        columns=("study_instance_uid", "start", "end", "region", "abnormal"),
+    )
+    _write_csv(
+        folder / "hand_labels.csv",
+        (_label_row(uid, exam) for uid, (_, exam) in zip(uids, exams, strict=True)),
+    )
+    _write_outcomes(folder, patients, seed=seed)
+    _write_csv(
+        folder / "truth" / "lesions.csv",
+        (row for patient, exam in exams for row in _lesion_rows(patient, exam, seed)),
+        columns=("study_instance_uid", "lesion", "region", "x_mm", "y_mm", "z_mm",
+                 "diameter_mm", "suv", "mentioned"),
+    )  # fmt: skip
+    return len(exams)
+
+
+def _report(patient: Patient, exam: Exam, seed: int) -> Report:
+    rng = np.random.default_rng([seed, patient.number, _REPORT, exam.number])
+    return write_report(patient, exam, rng=rng)
+
+
+def _report_row(uid: str, report: Report) -> dict[str, Any]:
+    return {
+        "study_instance_uid": uid,
+        "text": report.text,
+        "indication": report.indication,
+        "summary_code": report.summary_code,
+    }
+
+
+def _annotation_rows(uid: str, report: Report) -> Iterable[dict[str, Any]]:
+    for mention in report.mentions:
+        yield {
+            "study_instance_uid": uid,
+            "start": mention.start,
+            "end": mention.end,
+            "region": mention.region,
+            "abnormal": int(mention.abnormal),
+        }
+
+
+def _label_row(uid: str, exam: Exam) -> dict[str, Any]:
+    ontology = RegionOntology.default()
+    abnormal: set[str] = set()
+    for lesion in exam.lesions:
+        abnormal |= {lesion.region} | ontology.containers(lesion.region)
+    return {"study_instance_uid": uid, **{name: int(name in abnormal) for name in ontology}}
+
+
+def _lesion_rows(patient: Patient, exam: Exam, seed: int) -> Iterable[dict[str, Any]]:
+    if not exam.lesions:
+        return
+    body = build_body(patient, exam, seed=seed)
+    for number, placed in enumerate(place_lesions(patient, exam, body, seed=seed), start=1):
+        x, y, z = (round(float(v), 2) for v in placed.center_mm)
+        yield {
+            "study_instance_uid": study_uid(patient, exam, seed=seed),
+            "lesion": number,
+            "region": placed.lesion.region,
+            "x_mm": x,
+            "y_mm": y,
+            "z_mm": z,
+            "diameter_mm": placed.lesion.diameter_mm,
+            "suv": placed.lesion.suv,
+            "mentioned": int(placed.lesion.mentioned),
+        }
+
+
+def _write_outcomes(folder: Path, patients: list[Patient], *, seed: int) -> None:
+    outcomes: list[dict[str, Any]] = []
+    hazards: list[dict[str, Any]] = []
+    for patient in patients:
+        rng = np.random.default_rng([seed, patient.number, _OUTCOME])
+        outcome = sample_outcome(patient, rng=rng)
+        outcomes.append(
+            {
+                "patient_id": patient_id(patient),
+                "death_date": outcome.death_date or "",
+                "last_contact_date": outcome.last_contact_date,
+            }
+        )
+        hazards.append(
+            {
+                "patient_id": patient_id(patient),
+                "log_hazard": outcome.log_hazard,
+                "disease": patient.disease,
+                "num_lesions": len(patient.exams[-1].lesions),
+            }
+        )
+    _write_csv(folder / "outcomes.csv", outcomes)
+    _write_csv(folder / "truth" / "hazards.csv", hazards)
+
+
+def _write_csv(
+    path: Path, rows: Iterable[Mapping[str, Any]], *, columns: Iterable[str] = ()
+) -> None:
+    """Writes rows as CSV; line breaks inside a text stay as they are."""
+    rows = list(rows)
+    names = list(columns) or list(rows[0])
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
