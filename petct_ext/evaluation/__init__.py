@@ -1,1 +1,1 @@
-"""Being written."""
+"""Predictions to tables, figures and the page of a run."""

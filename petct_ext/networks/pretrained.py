@@ -51,7 +51,7 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
     if different:
         raise InputDataError(
             f"{path}: {len(different)} encoder tensor(s) do not fit, first {different[0]!r}; set "
-            "network_def#width and network_def#fine as in the training of that file."
+            "network_def#width and network_def#last_stage as in the training of that file."
         )
     network.encoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in given.items()})
     _LOGGER.info("encoder: %d tensors copied from %s", len(given), path.name)

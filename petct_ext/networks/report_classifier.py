@@ -47,8 +47,8 @@ class ReportClassifier(nn.Module):
         config = self.encoder.config
         if vocab_size is not None and vocab_size > config.vocab_size:
             raise InputDataError(
-                f"the tokenizer has {vocab_size} tokens, but the encoder knows {config.vocab_size}; "
-                "use the encoder's own tokenizer."
+                f"the tokenizer has {vocab_size} tokens, but the encoder knows {config.vocab_size};"
+                " use the encoder's own tokenizer."
             )
         self.pad_id = int(config.pad_token_id or 0)
         self.dropout = nn.Dropout(dropout)
@@ -62,13 +62,11 @@ class ReportClassifier(nn.Module):
         return logits.transpose(1, 2)
 
 
-def begin_model_folder(
-    network: ReportClassifier, tokenizer: Tokenizer, folder: str | Path
-) -> Path:
+def begin_model_folder(network: ReportClassifier, tokenizer: Tokenizer, folder: str | Path) -> Path:
     """Writes what inference needs beside the weights, before the training starts.
 
-    ``encoder/config.json`` and ``encoder/{vocab.txt,tokenizer.json}`` go into ``folder``. Weights of
-    an earlier training are removed: with another vocabulary they would give nonsense silently.
+    ``encoder/config.json`` and ``encoder/{vocab.txt,tokenizer.json}`` go into ``folder``. Weights
+    of an earlier training are removed: with another vocabulary they would give nonsense silently.
 
     Raises:
         OutputError: if the folder cannot be written to.

@@ -1,1 +1,1 @@
-"""Being written."""
+"""Follow-up after the last exam: survival times, Cox models, discrimination."""

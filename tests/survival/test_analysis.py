@@ -1,0 +1,187 @@
+"""Facts about the survival analysis as a whole, on cohorts with a known hazard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import read_json
+from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
+from petct_ext.survival.report import write_analysis
+
+OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200)
+
+
+def _cohort(num_patients: int = 300) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Hazard rises with the burden in the liver and with age; the lungs do not matter."""
+    generator = np.random.default_rng(0)
+    number = np.arange(num_patients)
+    age, liver = generator.normal(60, 10, num_patients), generator.normal(size=num_patients)
+    death = generator.exponential(400 * np.exp(-1.0 * liver - 0.04 * (age - 60)))
+    contact = generator.uniform(50, 1500, num_patients)
+    table = pd.DataFrame(
+        {
+            "patient_id": [f"P{i}" for i in number],
+            "exam_id": [f"E{i}" for i in number],
+            "split": np.where(number % 2, "validation", "test"),
+            "time_days": np.minimum(death, contact).round(),
+            "event": (death <= contact).astype(int),
+            "age_years": age,
+            "sex": "F",
+            "indication": generator.choice(["lymphoma", "lung"], num_patients),
+            "summary_code": generator.choice(["1", "4"], num_patients),
+        }
+    )
+    probs = {"liver": liver, "lungs": generator.normal(size=num_patients)}
+    predictions = _predictions(table, {k: 1 / (1 + np.exp(-v)) for k, v in probs.items()})
+    risk = 1 / (1 + np.exp(1 - liver))
+    return table, predictions, _predictions(table, {"dead_within_180_days": risk})
+
+
+def _predictions(table: pd.DataFrame, probs: dict[str, np.ndarray]) -> pd.DataFrame:
+    return pd.concat(
+        pd.DataFrame({"exam_id": table["exam_id"], "task": task, "seed": seed, "prob": prob})
+        for task, prob in probs.items()
+        for seed in (1, 2)
+    )
+
+
+def test_region_that_drives_the_hazard_is_found_and_improves_the_index() -> None:
+    table, predictions, _ = _cohort()
+    analysis = analyze_survival(table, predictions, options=OPTIONS)
+    rows = analysis.with_regions.coefficients.set_index("covariate")
+    summary = analysis.summary
+
+    liver, lungs = (
+        rows.query("index == @name").iloc[0]
+        for name in ("predicted liver (per SD)", "predicted lungs (per SD)")
+    )
+    assert liver["ci_low"] < 1.0 < liver["ci_high"]
+    assert lungs["p"] > 0.01
+    assert summary["c_index_gain_ci"][0] > 0
+    assert summary["likelihood_ratio_test"]["p"] < 1e-6
+    assert summary["likelihood_ratio_test"]["degrees_of_freedom"] == 2
+    assert (summary["fit"]["splits"], summary["score"]["splits"]) == (["validation"], ["test"])
+
+
+def test_patients_without_age_or_predictions_are_left_out_and_counted() -> None:
+    table, predictions, _ = _cohort()
+    table.loc[[1, 2], "age_years"] = np.nan
+    predictions = predictions[predictions["exam_id"] != "E3"]
+    summary = analyze_survival(table, predictions, options=OPTIONS).summary
+
+    assert summary["fit"]["n_patients"] == 148
+    assert summary["fit"]["left_out_because_missing"] == {
+        "age (per decade)": 1,
+        "predicted liver (per SD)": 1,
+        "predicted lungs (per SD)": 1,
+    }
+    assert summary["score"]["n_patients"] == 149
+
+
+def test_few_deaths_choose_few_regions() -> None:
+    table, predictions, _ = _cohort(50)
+    summary = analyze_survival(
+        table, predictions, options=AnalysisOptions(num_bootstrap=20)
+    ).summary
+
+    assert summary["regions"] == ["liver"]
+
+
+def test_penalized_analysis_still_tests_models_without_a_penalty() -> None:
+    table, predictions, _ = _cohort()
+    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=20)
+    plain = AnalysisOptions(regions=("liver",), num_bootstrap=20)
+    first, second = (analyze_survival(table, predictions, options=o) for o in (options, plain))
+
+    shrunk, full = (
+        a.with_regions.coefficients["log_hazard_ratio"].abs().iloc[-1] for a in (first, second)
+    )
+    assert shrunk < full
+    assert first.summary["likelihood_ratio_test"] == second.summary["likelihood_ratio_test"]
+
+
+def test_split_is_never_fitted_and_scored_at_once() -> None:
+    table, predictions, _ = _cohort()
+    options = AnalysisOptions(fit_splits=("test",))
+    with pytest.raises(InputDataError, match="used to fit and to score"):
+        analyze_survival(table, predictions, options=options)
+
+
+def test_unknown_split_is_named_with_the_known_ones() -> None:
+    table, predictions, _ = _cohort()
+    with pytest.raises(InputDataError, match=r"split 'valid'; there is test, validation"):
+        analyze_survival(table, predictions, options=AnalysisOptions(fit_splits=("valid",)))
+
+
+def test_predictions_of_other_exams_are_refused() -> None:
+    table, predictions, _ = _cohort()
+    predictions["exam_id"] = "X" + predictions["exam_id"]
+    with pytest.raises(InputDataError, match="no patient of split validation has region pred"):
+        analyze_survival(table, predictions, options=OPTIONS)
+
+
+def test_numbers_out_of_range_are_refused() -> None:
+    with pytest.raises(InputDataError, match="must be at least 0"):
+        AnalysisOptions(penalizer=-1)
+
+
+def test_mortality_model_is_scored_without_those_censored_before_the_horizon() -> None:
+    table, _, mortality = _cohort()
+    numbers, rows = mortality_model_auroc(table, mortality, options=OPTIONS)
+    of_test = table[table["split"] == "test"]
+    censored = (of_test["event"] == 0) & (of_test["time_days"] < 180)
+
+    assert numbers["horizon_days"] == 180
+    assert numbers["n_censored_before"] == censored.sum()
+    assert numbers["n_dead"] + numbers["n_alive"] + numbers["n_censored_before"] == len(rows) == 150
+    assert 0.5 < numbers["auroc_ci"][0] < numbers["auroc"] < numbers["auroc_ci"][1]
+
+
+def test_mortality_model_without_deaths_has_no_area_but_a_reason() -> None:
+    table, _, mortality = _cohort()
+    numbers, _ = mortality_model_auroc(
+        table.assign(time_days=500.0, event=0), mortality, options=OPTIONS
+    )
+
+    assert numbers["auroc"] is None
+    assert numbers["note"] == "AUROC undefined: 0 dead, 150 alive"
+
+
+def test_predictions_without_an_outcome_task_are_refused() -> None:
+    table, predictions, _ = _cohort()
+    with pytest.raises(InputDataError, match="no task of the form 'dead_within_<days>_days'"):
+        mortality_model_auroc(table, predictions)
+
+
+def test_report_writes_tables_figures_and_summary(tmp_path: Path) -> None:
+    table, predictions, mortality = _cohort()
+    analysis = analyze_survival(table, predictions, options=OPTIONS)
+    write_analysis(
+        analysis, mortality_model_auroc(table, mortality, options=OPTIONS), folder=tmp_path
+    )
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cox_with_regions.csv",
+        "cox_without_regions.csv",
+        "forest.png",
+        "forest.svg",
+        "kaplan_meier.png",
+        "kaplan_meier.svg",
+        "survival_summary.json",
+    }
+    assert read_json(tmp_path / "survival_summary.json")["kaplan_meier"]["log_rank_p"] < 0.001
+
+
+def test_equal_risks_leave_out_the_curves_with_the_reason(tmp_path: Path) -> None:
+    table, predictions, mortality = _cohort()
+    analysis = analyze_survival(table, predictions, options=OPTIONS)
+    same = mortality_model_auroc(table, mortality.assign(prob=0.5), options=OPTIONS)
+    summary = write_analysis(analysis, same, folder=tmp_path)
+
+    assert "all 150 patients have the same risk" in summary["kaplan_meier"]["note"]
+    assert not (tmp_path / "kaplan_meier.svg").exists()
