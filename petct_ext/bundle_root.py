@@ -1,9 +1,9 @@
 """Where the bundle that is being run lies.
 
-A bundle's configuration has to work from the repository root, from the bundle's folder, and after the
-bundle was copied elsewhere. MONAI knows the folder of the configuration but gives configurations no
-key for it, hence this one function: ``"bundle_root": "$bundle_root('scan_model')"``. ``--bundle_root``
-on the command line wins over it.
+A bundle's configuration has to work from the repository root, from the bundle's folder, and after
+the bundle was copied elsewhere. MONAI knows the folder of the configuration but gives
+configurations no key for it, hence this one function: ``"bundle_root":
+"$bundle_root('scan_model')"``. ``--bundle_root`` on the command line wins over it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from monai.bundle import ConfigWorkflow
 
 from petct_ext.errors import InputDataError
 
@@ -62,9 +64,8 @@ def _candidates(name: str) -> Iterator[Path]:
 def _of_variables(variables: dict[str, Any]) -> Iterator[Path]:
     """Yields bundle roots that MONAI's own frames know."""
     owner = variables.get("self")
-    folder = getattr(owner, "config_root_path", None)
-    if isinstance(folder, Path):  # monai.bundle.ConfigWorkflow
-        yield folder.parent
+    if isinstance(owner, ConfigWorkflow):
+        yield owner.config_root_path.parent
     if "config_file_" in variables:  # verify_net_in_out, ckpt_export, onnx_export
         yield from _of_config_files(variables["config_file_"])
 

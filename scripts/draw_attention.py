@@ -1,8 +1,8 @@
 """Draws a few exams with what the scan model's heads attended to.
 
-Chooses the exams with the most certain abnormal regions (or those named by --exams), writes one PNG
-each, the attention maps as NIfTI on the grid of the volume, and overlays.csv. Attention is neither a
-segmentation nor an explanation.
+Chooses the exams with the most certain abnormal regions (or those named by --exams), writes one
+PNG each, the attention maps as NIfTI on the grid of the volume, and overlays.csv. Attention is
+neither a segmentation nor an explanation.
 
 Example:
     python scripts/draw_attention.py --config bundles/scan_model/configs/inference.json \
@@ -38,7 +38,11 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = new_parser(__doc__)
     parser.add_argument(
-        "--config", type=Path, nargs="+", required=True, help="inference.json, then overriding files"
+        "--config",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="inference.json, then overriding files",
     )
     parser.add_argument("--datalist", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True, help="models/model.pt")

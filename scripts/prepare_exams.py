@@ -1,7 +1,7 @@
 """Turns the chosen series of every exam into volumes: PET in SUVbw, CT in HU, on one grid.
 
-Both are resampled in patient space (axes to the right, anterior, superior) onto a square field of view
-around the overlap of PET and CT. Exams that cannot be used are listed with the reason in
+Both are resampled in patient space (axes to the right, anterior, superior) onto a square field of
+view around the overlap of PET and CT. Exams that cannot be used are listed with the reason in
 WORK/prepared.csv and do not stop the others. Finished exams are skipped.
 
 Example:

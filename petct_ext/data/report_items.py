@@ -6,7 +6,7 @@ An item is one sentence of the findings or the impression of a report::
      "offset": 120, "mentions": [{"start": 137, "end": 142, "region": "liver",
                                   "label": 0, "rule": 0.04}]}
 
-``offset`` is where the sentence begins; all offsets count from the start of the report, ``sentence``
+``offset`` is where the sentence begins; all offsets count from the start of the report, sentences
 from 0. ``label`` is 1 abnormal, 0 not, None unknown; ``rule`` is the probability by rules.
 """
 
@@ -64,19 +64,26 @@ def report_sentences(text: str) -> list[tuple[str, int, int]]:
     ]
 
 
-def tag_report(exam_id: str, text: str, tagger: SentenceTagger) -> list[Item]:
+def tag_report(
+    exam_id: str,
+    text: str,
+    tagger: SentenceTagger,
+    *,
+    sentences: Sequence[tuple[str, int, int]] | None = None,
+) -> list[Item]:
     """Finds the mentions of a report and returns its sentences that have some.
 
     Args:
         exam_id: pseudonymous id.
         text: the report, unchanged.
         tagger: finds the mentions.
+        sentences: result of :func:`report_sentences`, if it is there already.
 
     Returns:
         Items in the order of the text, labels None; empty for a report without text.
     """
     items = []
-    for number, (section, start, end) in enumerate(report_sentences(text)):
+    for number, (section, start, end) in enumerate(sentences or report_sentences(text)):
         sentence = text[start:end]
         mentions = [
             {
@@ -118,8 +125,8 @@ def annotated_items(
     for start, end, region, abnormal in sorted(annotations):
         if not 0 <= start < end <= len(text) or not text[start:end].strip():
             raise InputDataError(
-                f"annotations of exam {exam_id}: offsets {start} to {end} mark no text in a report of "
-                f"{len(text)} characters; offsets count from 0 in the text as reports.csv has it."
+                f"annotations of exam {exam_id}: offsets {start} to {end} mark no text in a report "
+                f"of {len(text)} characters; they count from 0 in the text of reports.csv."
             )
         first = next((i for i, (_, a, b) in enumerate(sentences) if a < end and start < b), None)
         if first is None:
@@ -166,8 +173,8 @@ def load_report_items(
     items: list[Item] = document[section]
     if not items:
         raise InputDataError(
-            f"{path}: section {section!r} holds no mention; annotate more reports (annotations.csv) "
-            "or use scripts/label_reports.py --labeler rules."
+            f"{path}: section {section!r} holds no mention; annotate more reports (annotations.csv)"
+            " or use scripts/label_reports.py --labeler rules."
         )
     if per_mention:
         items = [{**item, "mentions": [m]} for item in items for m in item["mentions"]]

@@ -11,7 +11,12 @@ from typing import Any, Final
 import pandas as pd
 from tqdm import tqdm
 
-from petct_ext.data.report_items import SentenceTagger, annotated_items, report_sentences, tag_report
+from petct_ext.data.report_items import (
+    SentenceTagger,
+    annotated_items,
+    report_sentences,
+    tag_report,
+)
 from petct_ext.data.schemas import ANNOTATIONS, IDENTIFIERS, REPORTS, SPLITS, read_table
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import write_text
@@ -39,9 +44,9 @@ def prepare_report_items(
 ) -> Path:
     """Writes what the report labeler needs into ``<work>/private``, as it holds report text.
 
-    - ``report_items.json``: ``training``, ``validation`` and ``test`` hold annotated mentions by the
-      split of their patient, ``all`` every mention of every exam, and ``exams`` says of
-      every exam whether its report has findings or an impression.
+    - ``report_items.json``: ``training``, ``validation`` and ``test`` hold annotated mentions by
+      the split of their patient, ``all`` every mention of every exam, and ``exams`` says of every
+      exam whether its report has findings or an impression.
     - ``vocabulary/``: WordPiece vocabulary learned from the reports of the training split.
 
     Args:
@@ -63,28 +68,9 @@ def prepare_report_items(
     """
     cohort, work = Path(cohort), Path(work)
     reports = _read_reports(cohort, work)
-    annotations = _read_annotations(cohort, ontology) if with_annotations else None
-    splits = _split_of_exams(work)
-    tagger = SentenceTagger(ontology)
-    document: dict[str, Any] = {name: [] for name in (*_SPLITS, "all")}
-    exams: dict[str, bool] = {}
-    training_text: list[str] = []
-    outside = 0
-    for row in tqdm(reports.itertuples(), desc="reports", total=len(reports), disable=None):
-        exams[row.exam_id] = bool(report_sentences(row.text))
-        document["all"].extend(tag_report(row.exam_id, row.text, tagger))
-        split = splits.get(row.exam_id)
-        if split == "training":
-            training_text.extend(row.text[a:b] for _, a, b in report_sentences(row.text))
-        judged = annotations.get(row.study_instance_uid, []) if annotations else []
-        if judged and split is not None:
-            items, unused = annotated_items(row.exam_id, row.text, judged)
-            document[split].extend(items)
-            outside += unused
-    document["exams"] = exams
-    if outside:
-        _log.warning("%d annotations lie outside findings and impression: not used", outside)
-    if annotations is not None:
+    annotations = _read_annotations(cohort, ontology) if with_annotations else {}
+    document, training_text = _tag_all(reports, annotations, _split_of_exams(work), ontology)
+    if with_annotations:
         _require_enough(document, cohort / "annotations.csv")
         tokenizer = learn_vocabulary(
             training_text, size=vocabulary_size, min_frequency=min_frequency
@@ -96,6 +82,35 @@ def prepare_report_items(
     write_text(path, json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
     _log_counts(document)
     return path
+
+
+def _tag_all(
+    reports: pd.DataFrame,
+    annotations: Mapping[str, list[tuple[int, int, str, int]]],
+    splits: Mapping[str, str],
+    ontology: RegionOntology,
+) -> tuple[dict[str, Any], list[str]]:
+    """Returns the document and the sentences of the training split."""
+    tagger = SentenceTagger(ontology)
+    document: dict[str, Any] = {name: [] for name in (*_SPLITS, "all")} | {"exams": {}}
+    training_text: list[str] = []
+    outside = 0
+    columns = (reports[name].tolist() for name in ("exam_id", "study_instance_uid", "text"))
+    rows = tqdm(zip(*columns, strict=True), desc="reports", total=len(reports), disable=None)
+    for exam_id, study, text in rows:
+        sentences = report_sentences(text)
+        document["exams"][exam_id] = bool(sentences)
+        document["all"].extend(tag_report(exam_id, text, tagger, sentences=sentences))
+        split = splits.get(exam_id)
+        if split == "training":
+            training_text.extend(text[start:end] for _, start, end in sentences)
+        if split is not None and study in annotations:
+            items, unused = annotated_items(exam_id, text, annotations[study])
+            document[split].extend(items)
+            outside += unused
+    if outside:
+        _log.warning("%d annotations lie outside findings and impression: not used", outside)
+    return document, training_text
 
 
 def _read_reports(cohort: Path, work: Path) -> pd.DataFrame:
@@ -129,16 +144,16 @@ def _read_annotations(
         )
     table = read_table(path, ANNOTATIONS)
     grouped: dict[str, list[tuple[int, int, str, int]]] = {}
-    for line, row in enumerate(table.itertuples(), start=2):
-        if row.region not in ontology:
-            hint = did_you_mean(row.region, ontology)
+    columns = ("study_instance_uid", "start", "end", "region", "abnormal")
+    rows = zip(*(table[name].tolist() for name in columns), strict=True)
+    for line, (study, start, end, region, abnormal) in enumerate(rows, start=2):
+        if region not in ontology:
+            hint = did_you_mean(region, ontology)
             raise InputDataError(
-                f"{path}, line {line}, column 'region': {row.region!r} is no region of the ontology "
+                f"{path}, line {line}, column 'region': {region!r} is no region of the ontology "
                 f"({len(ontology)} regions).{hint}"
             )
-        grouped.setdefault(row.study_instance_uid, []).append(
-            (int(row.start), int(row.end), row.region, int(row.abnormal))
-        )
+        grouped.setdefault(study, []).append((int(start), int(end), region, int(abnormal)))
     return grouped
 
 

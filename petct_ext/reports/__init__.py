@@ -1,1 +1,15 @@
-"""Being written."""
+"""From the text of a report to mentions of regions."""
+
+from petct_ext.reports.mentions import Mention, find_mentions
+from petct_ext.reports.sections import TAGGED_SECTIONS, Section, is_heading, split_sections
+from petct_ext.reports.sentences import split_sentences
+
+__all__ = [
+    "TAGGED_SECTIONS",
+    "Mention",
+    "Section",
+    "find_mentions",
+    "is_heading",
+    "split_sections",
+    "split_sentences",
+]

@@ -1,0 +1,204 @@
+"""What a sentence says about the regions it names, by rules.
+
+The baseline that the trained labeler has to beat, and a labeler for groups without annotations.
+Cue phrases are data (``cues.json``); their scope follows ConText (Harkema et al., J Biomed
+Inform 2009): a cue speaks of what follows or precedes it, up to a break such as "but".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from petct_ext.files import read_json
+from petct_ext.reports.sections import TAGGED_SECTIONS
+
+__all__ = ["Assertion", "assert_mention", "rule_probability"]
+
+
+class Assertion(StrEnum):
+    """What a sentence says about a region."""
+
+    NEGATED = "negated"
+    """Something abnormal is denied: "no uptake in the liver"."""
+    NORMAL = "normal"
+    PHYSIOLOGIC = "physiologic"
+    """There is uptake, and it is normal there."""
+    HISTORICAL = "historical"
+    """It was abnormal: "has resolved", "history of"."""
+    INCIDENTAL = "incidental"
+    """A finding of the CT without uptake: cysts, calcification."""
+    UNCERTAIN = "uncertain"
+    """Uptake whose cause is uncertain or benign; it is abnormal uptake all the same."""
+    ABNORMAL = "abnormal"
+    UNSTATED = "unstated"
+    """No cue: the region is only named."""
+
+
+_FIELDS: Final = ("forward", "backward", "both", "touching")
+_VERB: Final = re.compile(
+    r"\b(?:is|are|was|were|has|have|shows?|demonstrates?|seen|noted|appears?|remains?|identified)\b"
+)
+_AND_CLAUSE: Final = re.compile(r",?\s+and\s+(?=(?:the|there|no|a|an)\b)|,\s+(?=the\b)")
+
+
+_TOUCHING: Final = re.compile(r"\s+(?:(?:the|left|right|both|adjacent)\s+){0,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    category: str
+    direction: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    breaks: re.Pattern[str]
+    pseudo: re.Pattern[str]
+    cues: tuple[tuple[str, str, re.Pattern[str]], ...]
+    probability: dict[str, float]
+
+
+def assert_mention(sentence: str, start: int, end: int) -> Assertion:
+    """Decides what a sentence says about the mention ``sentence[start:end]``.
+
+    Denial wins over history, history over normal or physiologic uptake, these over abnormal
+    uptake, and uptake over incidental findings.
+
+    Args:
+        sentence: one sentence, unchanged.
+        start: offset of the mention in the sentence.
+        end: offset one past the mention.
+
+    Example:
+        >>> str(assert_mention("No uptake in the liver, but in the spleen.", 17, 22))
+        'negated'
+    """
+    found = _categories(sentence, start, end)
+    for category in ("negated", "historical", "normal", "physiologic"):
+        if category in found:
+            return Assertion(category)
+    if "landmark" in found:
+        return Assertion.UNSTATED
+    if "uptake" in found or ("elsewhere" in found and "incidental" not in found):
+        return Assertion.UNCERTAIN if "uncertain" in found else Assertion.ABNORMAL
+    if "incidental" in found:
+        return Assertion.INCIDENTAL
+    if "lesion" in found:
+        return Assertion.UNCERTAIN if "uncertain" in found else Assertion.ABNORMAL
+    return Assertion.UNSTATED
+
+
+def rule_probability(sentence: str, start: int, end: int, *, section: str = "findings") -> float:
+    """Returns the probability that a mention is said to be metabolically abnormal, by rules.
+
+    Args:
+        sentence: one sentence, unchanged.
+        start: offset of the mention in the sentence.
+        end: offset one past the mention.
+        section: name of the section; history, technique and comparison do not speak of this exam.
+
+    Returns:
+        One of a dozen values in [0, 1], set by hand in ``cues.json``: an order of certainty, not
+        a calibrated probability.
+
+    Example:
+        >>> text = "Hypermetabolic mass in the liver; spleen normal."
+        >>> rule_probability(text, 27, 32) > 0.9, rule_probability(text, 34, 40) < 0.1
+        (True, True)
+    """
+    values = _rules().probability
+    if section not in TAGGED_SECTIONS:
+        return values["other_section"]
+    found = _categories(sentence, start, end)
+    for category in ("negated", "historical", "normal", "physiologic"):
+        if category in found:
+            return values[category]
+    if "landmark" in found:
+        return values["landmark"]
+    if "uptake" in found:
+        if "incidental" in found:
+            return values["incidental_uptake"]
+        return values["uptake_uncertain" if "uncertain" in found else "uptake"]
+    if "incidental" in found:
+        return values["incidental"]
+    if "elsewhere" in found:
+        return values["uptake_elsewhere"]
+    return values["lesion" if "lesion" in found else "unstated"]
+
+
+def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
+    """Categories of the cues whose scope holds the mention; "uptake" stands for abnormal."""
+    rules = _rules()
+    first, last = _clause(sentence, start, end, rules)
+    found: set[str] = set()
+    for cue in _cues_in(sentence, rules):
+        inside = first <= cue.start and cue.end <= last
+        if cue.category == "abnormal":
+            found.add("uptake" if inside else "elsewhere")
+        elif inside and (
+            cue.direction == "both"
+            or (cue.direction == "forward" and cue.end <= start)
+            or (cue.direction == "backward" and cue.start >= end)
+            or (cue.direction == "touching" and _TOUCHING.fullmatch(sentence, cue.end, start))
+        ):
+            found.add(cue.category)
+    return frozenset(found)
+
+
+def _clause(sentence: str, start: int, end: int, rules: _Rules) -> tuple[int, int]:
+    """The stretch between the breaks around a mention."""
+    first, last = 0, len(sentence)
+    edges = [(m.start(), m.end()) for m in rules.breaks.finditer(sentence)]
+    for match in _AND_CLAUSE.finditer(sentence):
+        before = sentence[: match.start()]
+        if _VERB.search(before) and _VERB.search(sentence[match.end() :]):
+            edges.append((match.start(), match.end()))
+    for a, b in edges:
+        # "no" in ", no" both ends a clause and belongs to the next one.
+        if b <= start:
+            first = max(first, a)
+        elif a >= end:
+            last = min(last, a)
+    return first, last
+
+
+def _cues_in(sentence: str, rules: _Rules) -> list[_Cue]:
+    hidden = [match.span() for match in rules.pseudo.finditer(sentence)]
+    found = []
+    for category, direction, pattern in rules.cues:
+        for match in pattern.finditer(sentence):
+            covered = any(a <= match.start() and match.end() <= b for a, b in hidden)
+            whole = any((a, b) == match.span() for a, b in hidden)
+            if whole or not covered:
+                found.append(_Cue(category, direction, match.start(), match.end()))
+    return found
+
+
+@cache
+def _rules() -> _Rules:
+    document: dict[str, Any] = read_json(Path(str(files("petct_ext.reports") / "cues.json")))
+    cues = tuple(
+        (category, direction, _any_of(directions[direction]))
+        for category, directions in document["cues"].items()
+        for direction in _FIELDS
+        if directions[direction]
+    )
+    return _Rules(
+        re.compile("|".join(document["breaks"]), flags=re.IGNORECASE),
+        _any_of(document["pseudo"]),
+        cues,
+        document["probability"],
+    )
+
+
+def _any_of(phrases: list[str]) -> re.Pattern[str]:
+    ordered = sorted(phrases, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(ordered)})(?!\w)", flags=re.IGNORECASE)

@@ -1,0 +1,144 @@
+"""Splits report text into sentences without changing a character."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final
+
+import pysbd
+
+__all__ = ["split_sentences"]
+
+_LIST_ITEM: Final = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
+# A line that ends in one of these goes on in the next line even if that begins in upper case.
+_OPEN_END: Final = re.compile(
+    r"(?:,|/|\(|-|\b(?:a|an|the|and|or|of|in|on|at|to|with|without|no|for|from|by|is|are|was|were"
+    r"|as|than|both|left|right|bilateral|SUV|SUVmax|max|maximum|measuring|compared|Dr))[ \t]*$",
+    flags=re.IGNORECASE,
+)
+_CLOSED_END: Final = re.compile(r"[.!?:;][\"')\]]*[ \t]*$")
+_UPPER_START: Final = re.compile(r"[ \t]*[A-Z][a-z]+\b")
+_ZONE_HEADING: Final = re.compile(
+    r"(?:head|neck|brain|chest|thorax|abdomen|pelvis|extremities|musculo-?skeletal)"
+    r"(?:[ ,/&]+(?:and[ ])?(?:head|neck|chest|thorax|abdomen|pelvis|extremities)){0,3}\s*:",
+    flags=re.IGNORECASE,
+)
+# pysbd misses the end of a sentence where the space after the period was lost.
+_LOST_SPACE: Final = re.compile(r"(?<=[a-z)\]])\.(?=[A-Z][a-z]+\s)")
+_ABBREVIATION: Final = re.compile(
+    r"(?:\b(?:approx|ca|cf|dr|mr|mrs|ms|prof|vs|e\.g|i\.e|max|min|no|nos|fig|ser|img|im|se|st|resp"
+    r"|incl|excl|est|ant|post|sup|inf|lat|med)\.|\bSUV\.)\s*$",
+    flags=re.IGNORECASE,
+)
+_LIST_NUMBER: Final = re.compile(r"(?:^|[.:;]\s+)\(?\d{1,2}[.)]{1,2}\s*$")
+_LONG: Final = 4000
+_STOP: Final = re.compile(r"(?:[.!?][\"')\]]?|[)\d]\.)\s+(?=\S)")
+_CLEAR_END: Final = re.compile(
+    r"(?<=[a-z]{3}|[a-z]\d\d|[. ]\d\d|\d\.\d)[.!?]\s+(?=[A-Z][A-Za-z/-]*[ ,:])"
+)
+_PLAIN_END: Final = re.compile(r"(?<=[a-z0-9)][.!?])\s+(?=[A-Z0-9])")
+
+
+def split_sentences(
+    text: str, start: int = 0, end: int | None = None
+) -> tuple[tuple[int, int], ...]:
+    r"""Finds the sentences of ``text[start:end]``.
+
+    A sentence that was wrapped over several lines is one sentence. A blank line, the number or
+    bullet of a list item and the heading of a body part begin a new one; so does a line that
+    begins with a capitalized word unless the line before cannot be complete. Within a line,
+    pysbd decides, which survives "SUVmax 3.5", "Dr.", "1.2 x 3.4 cm" and "No. 3".
+
+    Args:
+        text: the report, unchanged.
+        start: offset where to begin.
+        end: offset where to stop; the end of the text if None.
+
+    Returns:
+        Spans ``(start, end)`` in the order of the text, without white space at their ends, that do
+        not overlap and together hold every visible character of ``text[start:end]``.
+
+    Example:
+        >>> text = "Node of 1.2 x 3.4 cm,\nSUVmax 3.5. Liver normal."
+        >>> [text[a:b] for a, b in split_sentences(text)]
+        ['Node of 1.2 x 3.4 cm,\nSUVmax 3.5.', 'Liver normal.']
+    """
+    end = len(text) if end is None else end
+    spans: list[tuple[int, int]] = []
+    for first, last in _blocks(text, start, end):
+        # Same length, so that offsets keep their meaning.
+        block = re.sub(r"\s", " ", text[first:last])
+        spans.extend((first + a, first + b) for a, b in _split_block(block))
+    return tuple(spans)
+
+
+def _blocks(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Joins wrapped lines."""
+    blocks: list[tuple[int, int]] = []
+    position, previous = start, ""
+    for line in re.split(r"(?<=\n)", text[start:end]):
+        line_end = position + len(line)
+        if line.strip():
+            if blocks and previous.strip() and _continues(previous.rstrip("\r\n"), line):
+                blocks[-1] = (blocks[-1][0], line_end)
+            else:
+                blocks.append((position, line_end))
+        previous, position = line, line_end
+    return blocks
+
+
+def _continues(previous: str, line: str) -> bool:
+    if _LIST_ITEM.match(line) or _ZONE_HEADING.match(line.lstrip()):
+        return False
+    if _OPEN_END.search(previous):
+        return True
+    if _CLOSED_END.search(previous):
+        return False
+    return _UPPER_START.match(line) is None
+
+
+def _split_block(block: str) -> list[tuple[int, int]]:
+    cuts = {0, len(block)}
+    heading = _ZONE_HEADING.match(block.lstrip())
+    if heading:
+        cuts.add(len(block) - len(block.lstrip()) + heading.end())
+    cuts.update(match.end() for match in _LOST_SPACE.finditer(block))
+    if re.search(r"[.!?)\d]\s+\S", block):
+        cuts.update(_inner_cuts(block))
+    edges = sorted(cuts)
+    spans: list[tuple[int, int]] = []
+    for a, b in pairwise(edges):
+        inner = block[a:b].strip()
+        if inner:
+            first = a + len(block[a:b]) - len(block[a:b].lstrip())
+            spans.append((first, first + len(inner)))
+    return spans
+
+
+def _inner_cuts(block: str) -> list[int]:
+    """Offsets where pysbd begins a sentence, less those after an abbreviation."""
+    if len(block) > _LONG:  # pysbd's time grows faster than the text
+        return [match.end() for match in _PLAIN_END.finditer(block)]
+    stops = [match.end() for match in _STOP.finditer(block)]
+    clear = [match.end() for match in _CLEAR_END.finditer(block)]
+    if stops == clear and not any(_ABBREVIATION.search(block[:cut]) for cut in clear):
+        return clear  # pysbd would say the same, and takes a millisecond
+    starts = [int(span.start) for span in _segmenter().segment(block)]
+    if starts != sorted(starts):  # offsets are only as good as pysbd's search for its own output
+        return [match.end() for match in _PLAIN_END.finditer(block)]
+    return [
+        cut
+        for cut in starts
+        if 0 < cut < len(block)
+        and re.search(r"[A-Za-z]", block[:cut])  # not between a list number and its item
+        and not _LIST_NUMBER.search(block[:cut])
+        and not _ABBREVIATION.search(block[:cut])
+        and not re.match(r"\s*(?:[a-z]|[,;)])", block[cut:])
+    ]
+
+
+@cache
+def _segmenter() -> Any:
+    return pysbd.Segmenter(language="en", clean=False, char_span=True)

@@ -1,0 +1,140 @@
+"""Report sentences to tokens, and token logits to probabilities of mentions.
+
+Shapes: B windows of sentences, L tokens, M mentions in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from monai.transforms import Transform
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from petct_ext.keys import PRED
+from petct_ext.reports.alignment import split_windows
+
+__all__ = [
+    "MENTIONS",
+    "MENTION_LABEL",
+    "MENTION_PROB",
+    "MENTION_RULE",
+    "MENTION_TOKENS",
+    "REFERENCE",
+    "TOKEN_IDS",
+    "MentionProbabilitiesd",
+    "TokenizeReportd",
+    "mention_probabilities",
+]
+
+TOKEN_IDS: Final = "token_ids"
+"""Token ids (B, L), int64."""
+MENTION_TOKENS: Final = "mention_tokens"
+"""Row, first and one past the last token of each mention (M, 3), int64."""
+MENTION_LABEL: Final = "mention_label"
+"""1 abnormal, 0 not, NaN unknown (M, 1)."""
+MENTION_RULE: Final = "mention_rule"
+"""Probability by rules (M, 1)."""
+MENTION_PROB: Final = "mention_prob"
+"""Probability by the network (M, 1)."""
+REFERENCE: Final = "reference"
+"""``mention_label`` among the outputs of the engine (M, 1)."""
+MENTIONS: Final = "mentions"
+"""List of M dictionaries: exam_id, section, sentence, start, end, region."""
+
+
+class TokenizeReportd(Transform):
+    """Turns an item of ``report_items.json`` into windows of tokens.
+
+    Args:
+        tokenizer: see :func:`petct_ext.reports.vocabulary.load_tokenizer`.
+        max_length: most tokens of a window, special tokens included.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_length: int = 256) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    def __call__(self, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns one dictionary per window, usually one.
+
+        Each has ``token_ids`` (list), ``mention_tokens`` (list of first and one past the last
+        position), ``mention_label`` (float, NaN if unknown), ``mention_rule`` and ``mentions``, the
+        last four with one entry per mention. No mention is lost or cut.
+
+        Raises:
+            InputDataError: if a mention has no token or does not fit into a window.
+        """
+        given = data["mentions"]
+        offset = data["offset"]
+        spans = [(m["start"] - offset, m["end"] - offset) for m in given]
+        windows = split_windows(self.tokenizer, data["text"], spans, max_length=self.max_length)
+        return [
+            {
+                TOKEN_IDS: list(window.token_ids),
+                MENTION_TOKENS: [(first, last) for _, first, last in window.mentions],
+                MENTION_LABEL: [_label(given[i]) for i, _, _ in window.mentions],
+                MENTION_RULE: [float(given[i]["rule"]) for i, _, _ in window.mentions],
+                MENTIONS: [_place(data, given[i]) for i, _, _ in window.mentions],
+            }
+            for window in windows
+        ]
+
+
+class MentionProbabilitiesd(Transform):
+    """Post-processing: adds ``mention_prob`` (M, 1) from ``pred`` (B, 1, L).
+
+    Works on whole batches: the engine must not decollate.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the data with the probability of every mention of the batch, on the CPU."""
+        probabilities = mention_probabilities(data[PRED], data[MENTION_TOKENS])
+        return {
+            **data,
+            MENTION_PROB: probabilities[:, None].cpu(),
+            # A copy under a key that the batch lacks, so that it goes where metrics can see it.
+            REFERENCE: data[MENTION_LABEL],
+        }
+
+
+def mention_probabilities(logits: Tensor, mention_tokens: Tensor) -> Tensor:
+    """Averages token probabilities over the word pieces of each mention.
+
+    ``p = mean over the mention's tokens of sigmoid(logit)`` (Eyuboglu et al. 2021, Methods).
+
+    Args:
+        logits: token logits ``(B, 1, L)``.
+        mention_tokens: row, first and one past the last token of each mention, ``(M, 3)``.
+
+    Returns:
+        Probabilities ``(M,)`` in [0, 1], float32.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 100.0, -100.0]]])
+        >>> mention_probabilities(logits, torch.tensor([[0, 0, 2], [0, 2, 3]]))
+        tensor([0.7500, 0.0000])
+    """
+    tokens = logits[:, 0].float().sigmoid().double()
+    sums = torch.nn.functional.pad(tokens.cumsum(dim=1), (1, 0))
+    row, first, last = mention_tokens.to(logits.device).unbind(dim=1)
+    mean = (sums[row, last] - sums[row, first]) / (last - first)
+    return mean.clamp(0.0, 1.0).float()
+
+
+def _label(mention: Mapping[str, Any]) -> float:
+    label = mention.get("label")
+    return float("nan") if label is None else float(label)
+
+
+def _place(item: Mapping[str, Any], mention: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "exam_id": item["exam_id"],
+        "section": item["section"],
+        "sentence": item["sentence"],
+        "start": mention["start"],
+        "end": mention["end"],
+        "region": mention["region"],
+    }

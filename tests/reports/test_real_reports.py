@@ -1,0 +1,44 @@
+"""Finding and judging mentions in real report text, measured as the benchmark does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from petct_ext.labels import binary_scores
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports import find_mentions, split_sections, split_sentences
+from petct_ext.reports.context import rule_probability
+
+REPORTS = Path(__file__).parents[3] / "shared" / "reports" / "dev.jsonl"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not REPORTS.is_file(), reason="needs ../shared/reports")
+def test_nine_of_ten_mentions_are_found_and_most_are_judged_right() -> None:
+    ontology = RegionOntology.default()
+    found, probability, label = [], [], []
+    for line in REPORTS.read_text().splitlines():
+        report = json.loads(line)
+        text = report["text"]
+        mentions = find_mentions(text, ontology)
+        sentences = [
+            (section.name, *span)
+            for section in split_sections(text)
+            for span in split_sentences(text, section.start, section.end)
+        ]
+        for truth in report["mentions"]:
+            start, end = truth["start"], truth["end"]
+            found.append(
+                any(
+                    m.region == truth["region"] and m.start < end and start < m.end
+                    for m in mentions
+                )
+            )
+            name, a, b = next((s for s in sentences if s[1] <= start < s[2]), ("none", 0, 0))
+            probability.append(rule_probability(text[a:b], start - a, end - a, section=name))
+            label.append(truth["abnormal"])
+    assert sum(found) / len(found) >= 0.9
+    assert binary_scores(probability, label)["f1"] >= 0.85
