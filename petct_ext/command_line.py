@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from petct_ext.errors import PETCTError
+from petct_ext.errors import OutputError, find_own_error
+from petct_ext.files import make_folder
 
 __all__ = ["new_parser", "progress", "run"]
 
@@ -46,8 +47,12 @@ def run(main: Callable[[argparse.Namespace], object], parser: argparse.ArgumentP
     try:
         _configure_logging(arguments.log_file)
         main(arguments)
-    except PETCTError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except Exception as error:
+        # MONAI raises its own error where one of ours is the cause.
+        cause = find_own_error(error)
+        if cause is None:
+            raise
+        sys.stderr.write(f"error: {cause}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is finished is kept, run the same command to go on\n")
@@ -64,8 +69,11 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
 def _configure_logging(log_file: Path | None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        make_folder(log_file.parent)
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise OutputError(f"{log_file} cannot be written: {error.strerror}.") from None
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers
     )

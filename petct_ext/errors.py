@@ -20,6 +20,7 @@ __all__ = [
     "PETCTError",
     "UnknownRegionError",
     "did_you_mean",
+    "find_own_error",
     "show_errors_in_one_line",
 ]
 
@@ -54,6 +55,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def find_own_error(error: BaseException) -> PETCTError | None:
+    """Returns the error of ours that made a library raise ``error``, or None if there is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PETCTError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
 def show_errors_in_one_line() -> None:
     """Makes an uncaught :class:`PETCTError` end the process with one line and exit code 2.
 
@@ -63,12 +72,8 @@ def show_errors_in_one_line() -> None:
     sys.excepthook = _show
 
 
-def _show(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, PETCTError):
-        cause = cause.__cause__ or cause.__context__
+def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    cause = find_own_error(error)
     if cause is None:
         sys.__excepthook__(kind, error, traceback)
         return

@@ -12,7 +12,7 @@ from typing import Any
 
 from petct_ext.errors import InputDataError, OutputError
 
-__all__ = ["atomic_path", "make_folder", "read_json", "write_json", "write_text"]
+__all__ = ["atomic_path", "make_folder", "read_json", "require_file", "write_json", "write_text"]
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -78,6 +78,19 @@ def write_text(path: str | Path, text: str) -> Path:
 def write_json(path: str | Path, document: Any) -> Path:
     """Writes a document as indented JSON (NaN is refused) atomically and returns the path."""
     return write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def require_file(path: str | Path) -> str:
+    """Returns the path of a file that must exist before anything slow begins, e.g. weights.
+
+    Raises:
+        InputDataError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise InputDataError(
+            f"{path} does not exist; check the path or run the step that writes it."
+        )
+    return str(path)
 
 
 def read_json(path: str | Path) -> Any:

@@ -15,6 +15,7 @@ __all__ = [
     "PATIENT_ID",
     "PET",
     "PRED",
+    "SPLIT",
 ]
 
 EXAM_ID: Final = "exam_id"
@@ -33,6 +34,8 @@ MASK: Final = "mask"
 """True where a slice or token is real, false where it is padding."""
 NUM_SLICES: Final = "num_slices"
 """How many slices of a padded volume are real (int)."""
+SPLIT: Final = "split"
+"""Section of the datalist that the exam is in: training, validation or test (str)."""
 PRED: Final = "pred"
 """Output of the network, MONAI's name."""
 ATTENTION: Final = "attention"

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from petct_ext.keys import EXAM_ID, IMAGE, LABEL, NUM_SLICES
+from petct_ext.keys import EXAM_ID, IMAGE, LABEL, NUM_SLICES, SPLIT
 
 __all__ = ["pad_slices"]
 
@@ -18,11 +18,13 @@ def pad_slices(exams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Joins exams into a batch, padding all to the longest along Z.
 
     Args:
-        exams: items with ``image`` (2, X, Y, Z), ``label`` (R,) and ``exam_id``; Z may differ.
+        exams: items with ``image`` (2, X, Y, Z), ``label`` (R,), ``exam_id`` and, if they have
+            it, ``split``; Z may differ.
 
     Returns:
         ``image`` (B, 2, X, Y, Zmax), zeros (air, no uptake) at the high end of shorter exams;
-        ``num_slices`` (B,), how many slices are real; ``label`` (B, R); ``exam_id``, a list.
+        ``num_slices`` (B,), how many slices are real; ``label`` (B, R); lists ``exam_id`` and
+        ``split``.
     """
     images = [torch.as_tensor(exam[IMAGE]) for exam in exams]
     longest = max(image.shape[-1] for image in images)
@@ -31,4 +33,5 @@ def pad_slices(exams: Sequence[dict[str, Any]]) -> dict[str, Any]:
         NUM_SLICES: torch.tensor([image.shape[-1] for image in images]),
         LABEL: default_collate([torch.as_tensor(exam[LABEL]) for exam in exams]),
         EXAM_ID: [exam[EXAM_ID] for exam in exams],
+        SPLIT: [exam.get(SPLIT, "") for exam in exams],
     }

@@ -42,8 +42,8 @@ def load_datalist(
 
     Returns:
         One dictionary per exam with the keys ``exam_id`` (str), ``pet`` and ``ct`` (absolute
-        paths as str) and ``label`` (float32 array of shape ``(len(regions),)``, NaN where the
-        file has ``null`` or nothing).
+        paths as str), ``split`` (the section's name) and ``label`` (float32 array of shape
+        ``(len(regions),)``, NaN where the file has ``null`` or nothing).
 
     Raises:
         InputDataError: if the file or section is missing or empty, a volume does not exist, a
@@ -61,7 +61,7 @@ def load_datalist(
     for name in present:
         _require_disjoint_patients(document, name, path)
     chosen = present if section == "all" else [section]
-    items = [item for name in chosen for item in document[name]]
+    items = [item | {"split": name} for name in chosen for item in document[name]]
     if not items:
         raise InputDataError(f"section {section!r} of {path} is empty; nothing can be done.")
     _require_known(items, regions, path)
@@ -72,6 +72,7 @@ def load_datalist(
             "pet": _existing(base / item["pet"], item, path),
             "ct": _existing(base / item["ct"], item, path),
             "label": _label_vector(item, regions, path),
+            "split": item["split"],
         }
         for item in items
     ]

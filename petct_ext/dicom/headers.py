@@ -159,7 +159,7 @@ def _read_one(path: Path, of_series: dict[str, dict[str, Any]]) -> FileHeader | 
             if series not in of_series:
                 of_series[series] = _series_values(dataset)
             own = {key: _plain(dataset[key].value) for key in _SLICE_TAGS if key in dataset}
-    except Exception:  # noqa: BLE001 - not DICOM, cut, or malformed in one of many ways
+    except Exception:
         return None
     return FileHeader(path, of_series[series] | own)
 

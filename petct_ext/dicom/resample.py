@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +101,11 @@ def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -
     if max(blocks) > 1:
         array, affine = _block_means(array, affine, blocks)
         to_voxel = np.linalg.inv(affine) @ grid.affine
-    where = {"matrix": to_voxel[:3, :3], "offset": to_voxel[:3, 3], "output_shape": grid.shape}
+    where: dict[str, Any] = {
+        "matrix": to_voxel[:3, :3],
+        "offset": to_voxel[:3, 3],
+        "output_shape": grid.shape,
+    }
     sampled: FloatArray = ndimage.affine_transform(
         array, **where, output=np.float32, order=1, mode="nearest"
     )

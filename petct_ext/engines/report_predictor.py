@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from petct_ext.data.report_items import CollateWindows
+from petct_ext.data.report_batches import CollateWindows
 from petct_ext.errors import InputDataError
 from petct_ext.networks.report_classifier import ReportClassifier
 from petct_ext.reports.vocabulary import load_tokenizer

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ignite.handlers import DiskSaver
 from monai.handlers import CheckpointSaver
+
+from petct_ext.errors import OutputError
+from petct_ext.files import make_folder
 
 __all__ = ["AtomicCheckpointSaver"]
 
@@ -17,15 +19,19 @@ class AtomicCheckpointSaver(CheckpointSaver):
 
     MONAI switches Ignite's atomic writing off to keep the group's read permission, and removes the
     previous best model before it writes the next. Here the new file replaces the old one in one
-    step, and has the permissions of any other new file.
+    step, and is readable for all.
 
     Args:
         save_dir: folder of the checkpoints.
         save_dict: what to save; a single entry is stored as its plain state dict.
         **options: as of ``monai.handlers.CheckpointSaver``.
+
+    Raises:
+        OutputError: if ``save_dir`` cannot be written to, or the disk is full.
     """
 
     def __init__(self, save_dir: str, save_dict: dict[str, Any], **options: Any) -> None:
+        make_folder(save_dir)  # told before the training, not after its first epoch
         super().__init__(save_dir, save_dict, **options)
         fixed = {
             "_final_checkpoint": options.get("final_filename"),
@@ -49,10 +55,11 @@ class _AtomicSaver(DiskSaver):
         filename: str,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        name = self.filename or filename
-        super().__call__(checkpoint, name, metadata)
-        path = Path(self.dirname) / name
-        path.chmod(0o644)
+        path = self.dirname / (self.filename or filename)
+        try:
+            super().__call__(checkpoint, path.name, metadata)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def remove(self, filename: str) -> None:
         if self.filename is None:  # a fixed name is replaced, never removed first

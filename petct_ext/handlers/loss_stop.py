@@ -19,7 +19,8 @@ __all__ = ["LossStop"]
 class LossStop:
     """Ignite handler that ends the training at the first loss that is NaN or infinite.
 
-    The trainer's batch must carry ``exam_id``; MONAI has decollated batch and output by then.
+    The trainer's batch must carry ``exam_id``. MONAI has decollated batch and output by then unless
+    the trainer was told not to.
     """
 
     def attach(self, engine: Engine) -> None:
@@ -36,7 +37,8 @@ class LossStop:
         exams: Any = engine.state.batch
         loss = outputs[0]["loss"] if isinstance(outputs, list) else outputs["loss"]
         if not bool(torch.isfinite(torch.as_tensor(loss)).all()):
-            named = ", ".join(str(exam[EXAM_ID]) for exam in exams)
+            ids = [e[EXAM_ID] for e in exams] if isinstance(exams, list) else exams[EXAM_ID]
+            named = ", ".join(map(str, ids))
             raise InputDataError(
                 f"the loss is {float(loss)} at step {engine.state.iteration} with exam(s) {named}; "
                 "look at their volumes, or lower the learning rate."

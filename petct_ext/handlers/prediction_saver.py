@@ -12,7 +12,7 @@ from ignite.engine import Events
 
 from petct_ext.data.schemas import PREDICTIONS, write_table
 from petct_ext.errors import InputDataError
-from petct_ext.keys import EXAM_ID, LABEL, PRED
+from petct_ext.keys import EXAM_ID, LABEL, PRED, SPLIT
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -28,15 +28,14 @@ class PredictionSaver:
     ``target_kind`` says where it comes from. Values are probabilities in full precision. The file
     appears under its name only when the epoch is complete.
 
-    The evaluator must run in a single process; its data must carry ``exam_id`` and ``label``, its
-    output ``pred`` (R,) after a sigmoid.
+    The evaluator must run in a single process; its data must carry ``exam_id``, ``split`` and
+    ``label``, its output ``pred`` (R,) after a sigmoid.
 
     Args:
         path: the CSV file; its folder is created and an existing file is replaced.
         tasks: names of the network outputs, in order.
         experiment: name of the experiment.
         seed: seed of the training.
-        split: section of the datalist that is predicted.
         target_kind: ``"weak"`` (from reports), ``"hand"`` or ``"outcome"``.
     """
 
@@ -47,17 +46,11 @@ class PredictionSaver:
         *,
         experiment: str,
         seed: int = 0,
-        split: str = "test",
         target_kind: str = "weak",
     ) -> None:
         self.path = Path(path)
         self.tasks = list(tasks)
-        self.facts = {
-            "experiment": experiment,
-            "seed": seed,
-            "split": split,
-            "target_kind": target_kind,
-        }
+        self.facts = {"experiment": experiment, "seed": seed, "target_kind": target_kind}
         self._rows: list[dict[str, object]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -87,15 +80,8 @@ class PredictionSaver:
                 )
             targets = np.asarray(exam[LABEL], dtype=np.float64).flatten().tolist()
             for task, target, probability in zip(self.tasks, targets, probabilities, strict=True):
-                self._rows.append(
-                    self.facts
-                    | {
-                        "task": task,
-                        "exam_id": exam[EXAM_ID],
-                        "target": target,
-                        "prob": probability,
-                    }
-                )
+                row = {"split": exam[SPLIT], "task": task, "exam_id": exam[EXAM_ID]}
+                self._rows.append(self.facts | row | {"target": target, "prob": probability})
 
     def _write(self, engine: Engine) -> None:
         table = pd.DataFrame(self._rows)

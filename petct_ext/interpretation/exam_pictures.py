@@ -116,8 +116,13 @@ def draw_exams(
     make_folder(out)
     table = read_table(predictions, PREDICTIONS)
     table = table[table.task.isin(model.regions) & (table.task != "full")]
-    chosen = list(exams) or _most_certain(table, num_exams)
     known = {item[EXAM_ID]: i for i, item in enumerate(model.dataset.data)}
+    chosen = list(exams) or _most_certain(table[table.exam_id.isin(list(known))], num_exams)
+    if not chosen:
+        raise InputDataError(
+            f"nothing to draw: {predictions} has no region of the {len(known)} exam(s) in this "
+            "section of the datalist, or num_exams is 0."
+        )
     rows = []
     for exam_id in chosen:
         if exam_id not in known:
@@ -147,7 +152,7 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     with torch.inference_mode():
         weights = model.network.attention(image)[0]
     maps = attention_map(weights, size, strides=model.network.encoder.strides)  # type: ignore[arg-type]
-    pet, ct = (nib.Nifti1Image.from_filename(source[key]) for key in (PET, CT))
+    pet, ct = (nib.as_closest_canonical(nib.load(source[key])) for key in (PET, CT))
     dx, dy, dz = map(float, voxel_sizes(pet.affine))
     ontology = RegionOntology.default()
     findings = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from petct_ext.errors import InputDataError
 from petct_ext.networks.region_classifier import RegionClassifier
@@ -43,6 +45,8 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
         ) from None
     except Exception as error:
         raise InputDataError(f"{path} is no checkpoint ({type(error).__name__}).") from None
+    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise InputDataError(f"{path} is no plain state dict; give the model.pt of a scan model.")
     given = {k: v for k, v in loaded.items() if str(k).startswith(_PREFIX)}
     wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
     different = sorted(given.keys() ^ wanted.keys()) or [

@@ -18,7 +18,7 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from petct_ext.errors import OntologyError, UnknownRegionError, did_you_mean
 from petct_ext.files import read_json
@@ -118,9 +118,11 @@ class RegionOntology(Mapping[str, Region]):
                     f"{path.name}: region {entry.get('name')!r} has the unexpected keys "
                     f"{sorted(unexpected)}; allowed are {sorted(allowed)}."
                 )
-            regions.append(
-                Region(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
-            )
+            values: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in entry.items()
+            }
+            regions.append(Region(**values))
         return cls(regions, source=path.name)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from petct_ext.data import pad_slices
+from petct_ext.data.collate import pad_slices
 from petct_ext.networks import RegionClassifier
 
 

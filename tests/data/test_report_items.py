@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from petct_ext.data.report_batches import CollateWindows
 from petct_ext.data.report_items import (
-    CollateWindows,
     SentenceTagger,
     annotated_items,
     load_report_items,
