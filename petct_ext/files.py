@@ -104,5 +104,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputDataError(f"{path} does not exist; run the step that writes it.") from None
+    except OSError as error:
+        raise InputDataError(f"{path} cannot be read: {error.strerror}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputDataError(f"{path} is not valid JSON: {error}.") from None

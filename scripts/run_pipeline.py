@@ -33,16 +33,18 @@ class Profile(NamedTuple):
     fractions: list[str]
     bootstrap: str
     penalizer: str
+    fit_splits: list[str]
     is_demo: bool
 
 
 PROFILES = {
-    "full": Profile([], ["0.7", "0.1", "0.2"], "2000", "0", is_demo=False),
+    "full": Profile([], ["0.7", "0.1", "0.2"], "2000", "0", ["validation"], is_demo=False),
     "demo": Profile(
-        ["--in-plane", "64", "--slice-mm", "11"],
+        ["--in-plane", "64", "--slice-mm", "13"],
         ["0.55", "0.15", "0.3"],
         "1000",
         "0.1",
+        ["training", "validation"],  # the validation split alone holds a handful of deaths
         is_demo=True,
     ),
 }
@@ -360,6 +362,7 @@ def survival_steps(plan: Plan) -> list[Step]:
                 *("--mortality-predictions", folder / "predictions.csv"),
                 *("--out", work / "survival", "--penalizer", plan.profile.penalizer),
                 *("--bootstrap", plan.profile.bootstrap),
+                *("--fit-splits", *plan.profile.fit_splits),
             ),
             (table, work / "predictions.csv", folder / "predictions.csv"),
             (work / "survival" / "survival_summary.json",),
@@ -387,7 +390,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--labeler", choices=["model", "rules"], default="model", help="rules needs no annotations"
     )
-    parser.add_argument("--patients", type=int, default=120, help="of the artificial cohort")
+    parser.add_argument("--patients", type=int, default=110, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     run(main, parser)

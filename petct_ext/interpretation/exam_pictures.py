@@ -194,5 +194,7 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
 
 
 def _kind(rows: pd.DataFrame) -> str:
+    if rows.target.isna().all():
+        return "not known"
     kinds = {"weak": "weak (from the report)", "hand": "a reader's", "outcome": "outcomes"}
     return kinds.get(str(rows.target_kind.iloc[0]), "of unknown origin")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from petct_ext.data.collate import pad_slices
 from petct_ext.networks import RegionClassifier
 
 
-def exam(slices: int) -> dict[str, object]:
+def exam(slices: int) -> dict[str, Any]:
     image = torch.rand(2, 16, 16, slices)
     return {"image": image, "label": torch.zeros(3), "exam_id": f"E{slices}"}
 

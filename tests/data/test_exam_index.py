@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -24,7 +25,11 @@ def cohort(tmp_path: Path) -> Path:
     """One good exam, one whose PET has no weight, one without CT."""
     for uid, weight in (("1.2.3", 70.0), ("1.2.4", None), ("1.2.5", 70.0)):
         folder = tmp_path / "dicom" / "Doe_Jane" / uid
-        facts = {"StudyInstanceUID": uid, "PatientID": f"SECRET-{uid}", "PatientWeight": weight}
+        facts: dict[str, Any] = {
+            "StudyInstanceUID": uid,
+            "PatientID": f"SECRET-{uid}",
+            "PatientWeight": weight,
+        }
         values = np.arange(20)[:, None, None] * np.ones((4, 5)) * 100
         write_slices(
             folder, modality="PT", heights_mm=HEIGHTS, values=values, series=f"{uid}.1", **facts

@@ -21,7 +21,8 @@ def ramp(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
     """A volume whose value is a linear function of the place in mm."""
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     world = index @ matrix[:3, :3].T + matrix[:3, 3]
-    return (world @ [1.0, 0.1, 0.01]).astype(np.float32)
+    values: np.ndarray = (world @ np.array([1.0, 0.1, 0.01])).astype(np.float32)
+    return values
 
 
 @settings(deadline=None, max_examples=40)
