@@ -88,6 +88,7 @@ def test_log_file_gets_what_the_step_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     log = tmp_path / "new" / "step.log"
     monkeypatch.setattr("sys.argv", ["script.py", "--log-file", str(log)])
     for _ in range(2):
+        logging.getLogger().handlers.clear()  # pytest's own
         with pytest.raises(SystemExit, match=r"^0$"):
             run(nothing, new_parser("Does it."))
         for handler in logging.getLogger().handlers:

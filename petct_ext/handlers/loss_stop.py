@@ -36,7 +36,8 @@ class LossStop:
         outputs: Any = engine.state.output
         exams: Any = engine.state.batch
         loss = outputs[0]["loss"] if isinstance(outputs, list) else outputs["loss"]
-        if not bool(torch.isfinite(torch.as_tensor(loss)).all()):
+        loss = torch.as_tensor(loss).detach()
+        if not bool(torch.isfinite(loss).all()):
             ids = [e[EXAM_ID] for e in exams] if isinstance(exams, list) else exams[EXAM_ID]
             named = ", ".join(map(str, ids))
             raise InputDataError(

@@ -16,7 +16,7 @@ from nibabel.affines import voxel_sizes
 
 from petct_ext.data.schemas import PREDICTIONS, read_table
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path, make_folder
+from petct_ext.files import atomic_path, make_folder, read_json
 from petct_ext.interpretation.attention_maps import attention_map
 from petct_ext.interpretation.overlays import Finding, draw_overlay
 from petct_ext.keys import CT, EXAM_ID, IMAGE, PET
@@ -60,6 +60,8 @@ def load_scan_model(
     for file in (*config, datalist, checkpoint):
         if not Path(file).is_file():
             raise InputDataError(f"{file} does not exist; check the path.")
+    for file in config:
+        read_json(file)  # MONAI would not say which file is broken
     workflow = ConfigWorkflow(
         config_file=[str(file) for file in config],
         logging_file=False,
@@ -68,6 +70,8 @@ def load_scan_model(
         section=section,
     )
     parser = workflow.parser
+    if "regions" not in parser:
+        raise InputDataError(f"{config[0]} has no regions; give inference.json of a scan model.")
     network = parser.get_parsed_content("network")
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)

@@ -30,8 +30,8 @@ BUNDLES = REPOSITORY / "bundles"
 NAMES = ("scan_model", "mortality")
 OUTPUTS = {"scan_model": "regions", "mortality": "tasks"}
 TASK = "dead_within_180_days"
-TINY: dict[str, Any] = {
-    "network_def#width": 0.0625,
+WIDTH: dict[str, Any] = {"network_def#width": 0.0625}
+TINY: dict[str, Any] = WIDTH | {
     "num_workers": 0,
     "cache_rate": 0.0,
     "batch_size": 2,
@@ -73,6 +73,7 @@ def workflow(folder: Path, *configs: str, kind: str, **options: Any) -> ConfigWo
 def run(folder: Path, *configs: str, kind: str = "train", **options: Any) -> None:
     steps = workflow(folder, *configs, kind=kind, **options)
     steps.initialize()
+    assert steps.check_properties() == []
     steps.run()
     steps.finalize()
 
@@ -199,16 +200,10 @@ def test_network_has_the_inputs_and_outputs_of_the_metadata(name: str, num_slice
         config_file=config_files(BUNDLES / name, "inference"),
         device="cpu",
         any=num_slices,
-        **{"network_def#width": 0.0625},
+        **WIDTH,
     )
 
 
-@pytest.mark.parametrize(("config", "kind"), [("train", "train"), ("inference", "infer")])
-def test_has_the_properties_that_monai_asks_for(name: str, config: str, kind: str) -> None:
-    assert workflow(BUNDLES / name, config, kind=kind).check_properties() == []
-
-
-@pytest.mark.slow
 def test_trained_scan_model_predicts_every_exam(
     datalist: Path, scan_model: Path, tmp_path: Path
 ) -> None:
@@ -246,7 +241,6 @@ def test_evaluation_scores_the_saved_weights(
     assert "val_mean_auroc" in (tmp_path / "metrics.csv").read_text()
 
 
-@pytest.mark.slow
 def test_mortality_starts_from_the_scan_model_and_predicts(
     datalist: Path, scan_model: Path, tmp_path: Path
 ) -> None:
@@ -254,6 +248,7 @@ def test_mortality_starts_from_the_scan_model_and_predicts(
     options = TINY_TRAINING | {"pretrained_path": str(scan_model), "ckpt_dir": str(tmp_path)}
     steps = workflow(BUNDLES / "mortality", "train", "demo", kind="train", **options, **places)
     steps.initialize()
+    assert steps.check_properties() == []
     saved = torch.load(scan_model, weights_only=True)
     for key, value in steps.parser.get_parsed_content("network").encoder.state_dict().items():
         torch.testing.assert_close(value.cpu(), saved[f"encoder.{key}"])
@@ -298,7 +293,7 @@ def test_exports_as_torchscript(scan_model: Path, tmp_path: Path) -> None:
         meta_file=str(BUNDLES / "scan_model" / "configs" / "metadata.json"),
         config_file=config_files(BUNDLES / "scan_model", "inference", "demo_inference"),
         key_in_ckpt="",
-        **{"network_def#width": 0.0625},
+        **WIDTH,
     )
     exported = torch.jit.load(str(tmp_path / "model.ts"))
     assert exported(torch.rand(1, 2, 40, 33, 5)).shape == (1, 26)
@@ -328,6 +323,7 @@ def test_command_line_works_wherever_the_bundle_lies(
     assert len(read_table(target / "predictions.csv", PREDICTIONS)) == 2 * 26
 
 
+@pytest.mark.slow
 def test_inference_without_weights_is_refused_in_one_line(datalist: Path, tmp_path: Path) -> None:
     missing = tmp_path / "absent.pt"
     told = command(
