@@ -52,6 +52,8 @@ def load_datalist(
     """
     path = Path(path)
     document = read_json(path)
+    if not isinstance(document, dict):
+        raise InputDataError(f"{path} is no datalist: its top level is no object with sections.")
     present = [name for name in SECTIONS if isinstance(document.get(name), list)]
     if section != "all" and section not in present:
         raise InputDataError(

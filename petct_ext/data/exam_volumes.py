@@ -49,14 +49,20 @@ def prepare_exams(work: Path, *, grid: GridChoice, workers: int = 1) -> pd.DataF
     exams = read_table(work / "exams.csv", EXAMS)
     index = read_json(work / "private" / "series_files.json")
     volumes = make_folder(work / "volumes")
-    jobs = [
-        _Job(
-            row["exam_id"],
-            [Path(index["dicom"]) / f for f in index["files"][row["pet_series"]]],
-            [Path(index["dicom"]) / f for f in index["files"][row["ct_series"]]],
-        )
-        for row in exams[exams.status == "ok"].to_dict("records")
-    ]
+    try:
+        jobs = [
+            _Job(
+                row["exam_id"],
+                [Path(index["dicom"]) / f for f in index["files"][row["pet_series"]]],
+                [Path(index["dicom"]) / f for f in index["files"][row["ct_series"]]],
+            )
+            for row in exams[exams.status == "ok"].to_dict("records")
+        ]
+    except (KeyError, TypeError):
+        raise InputDataError(
+            f"{work / 'private' / 'series_files.json'} does not fit exams.csv; run "
+            "scripts/index_exams.py again."
+        ) from None
     convert = partial(_prepare_one, volumes=volumes, grid=grid)
     bar = partial(tqdm, total=len(jobs), desc="preparing exams", unit="exam", disable=None)
     if workers > 1:

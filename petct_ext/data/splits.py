@@ -38,7 +38,7 @@ def split_by_patient(
         >>> sorted(set(split.values()))
         ['test', 'training', 'validation']
     """
-    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not (min(fractions) > 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise InputDataError(f"fractions are {fractions}; they must be positive and sum to 1.")
     split = {}
     for patient in sorted(set(patient_ids)):

@@ -27,11 +27,23 @@ _LARGEST_PLAUSIBLE_SUV = 2000.0
 
 @dataclass(frozen=True, slots=True)
 class GridChoice:
-    """How volumes are sampled; see :func:`petct_ext.dicom.resample.common_grid`."""
+    """How volumes are sampled; see :func:`petct_ext.dicom.resample.common_grid`.
+
+    Raises:
+        InputDataError: if a size is not positive.
+    """
 
     in_plane: int = 224
     field_of_view_mm: float = 500.0
     slice_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        slice_mm = 1.0 if self.slice_mm is None else self.slice_mm
+        if not min(self.in_plane, self.field_of_view_mm, slice_mm) > 0:
+            raise InputDataError(
+                f"in-plane size, field of view and slice distance must be positive, got "
+                f"{self.in_plane}, {self.field_of_view_mm} mm and {self.slice_mm} mm."
+            )
 
 
 def read_pet_suv(files: Sequence[Path]) -> tuple[SeriesVolume, float]:

@@ -46,7 +46,7 @@ def load_or_make_salt(path: str | Path) -> str:
     if not path.is_file():
         write_text(path, secrets.token_hex(16) + "\n")
         path.chmod(0o600)
-    salt = path.read_text(encoding="utf-8").strip()
+    salt = path.read_text(encoding="utf-8", errors="replace").strip()
     if len(salt) < _SHORTEST_SALT:
         raise InputDataError(
             f"{path} holds a salt of {len(salt)} characters; it needs {_SHORTEST_SALT} or more. "

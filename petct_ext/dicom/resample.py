@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,20 +100,29 @@ def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -
     if max(blocks) > 1:
         array, affine = _block_means(array, affine, blocks)
         to_voxel = np.linalg.inv(affine) @ grid.affine
-    where: dict[str, Any] = {
-        "matrix": to_voxel[:3, :3],
-        "offset": to_voxel[:3, 3],
-        "output_shape": grid.shape,
-    }
     sampled: FloatArray = ndimage.affine_transform(
-        array, **where, output=np.float32, order=1, mode="nearest"
+        array,
+        to_voxel[:3, :3],
+        to_voxel[:3, 3],
+        output_shape=grid.shape,
+        output=np.float32,
+        order=1,
+        mode="nearest",
     )
-    # A voxel reaches half its size beyond its center; further out there is nothing.
-    inside = ndimage.affine_transform(
-        np.ones(array.shape, np.uint8), **where, order=0, mode="grid-constant", cval=0
-    )
-    sampled[inside == 0] = outside
+    sampled[~_inside(array.shape, to_voxel, grid.shape)] = outside
     return sampled
+
+
+def _inside(
+    shape: tuple[int, ...], to_voxel: Affine, target: tuple[int, int, int]
+) -> npt.NDArray[np.bool_]:
+    """Marks the target voxels within the source; a voxel reaches half its size from its center."""
+    axes = np.ogrid[: target[0], : target[1], : target[2]]
+    inside = np.ones(target, dtype=np.bool_)
+    for size, row in zip(shape, to_voxel[:3], strict=True):
+        place = row[0] * axes[0] + row[1] * axes[1] + row[2] * axes[2] + row[3]
+        inside &= (place >= -0.5) & (place <= size - 0.5)
+    return inside
 
 
 def _block_means(

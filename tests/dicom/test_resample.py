@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from petct_ext.dicom.convert import GridChoice
 from petct_ext.dicom.resample import Grid, common_grid, resample
 from petct_ext.errors import InputDataError
 
@@ -82,3 +83,9 @@ def test_scans_of_two_places_are_refused() -> None:
     ct = ((10, 10, 10), affine((1.0, 1.0, 1.0), (0.0, 0.0, 500.0)))
     with pytest.raises(InputDataError, match="do not overlap"):
         common_grid(pet, ct)
+
+
+@pytest.mark.parametrize("choice", [(0, 500.0, None), (224, -1.0, None), (224, 500.0, 0.0)])
+def test_grid_without_extent_is_refused(choice: tuple[int, float, float | None]) -> None:
+    with pytest.raises(InputDataError, match="must be positive, got"):
+        GridChoice(*choice)
