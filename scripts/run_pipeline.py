@@ -40,8 +40,8 @@ class Profile(NamedTuple):
 PROFILES = {
     "full": Profile([], ["0.7", "0.1", "0.2"], "2000", "0", ["validation"], is_demo=False),
     "demo": Profile(
-        ["--in-plane", "64", "--slice-mm", "13"],
-        ["0.55", "0.15", "0.3"],
+        ["--in-plane", "48", "--slice-mm", "13"],
+        ["0.62", "0.12", "0.26"],
         "1000",
         "0.1",
         ["training", "validation"],  # the validation split alone holds a handful of deaths
