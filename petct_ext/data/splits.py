@@ -34,7 +34,8 @@ def split_by_patient(
         InputDataError: if the fractions are no shares, or a split stays empty.
 
     Example:
-        >>> split = split_by_patient(["P1", "P2", "P3", "P4"], fractions=(0.5, 0.25, 0.25), seed=2)
+        >>> patients = [f"P{i}" for i in range(40)]
+        >>> split = split_by_patient(patients, fractions=(0.5, 0.25, 0.25), seed=0)
         >>> sorted(set(split.values()))
         ['test', 'training', 'validation']
     """

@@ -28,7 +28,7 @@ def pseudonym(prefix: str, raw: str, *, salt: str) -> str:
 
     Example:
         >>> pseudonym("P", "12345", salt="secret of the project")
-        'P10ea59eff5f8'
+        'Pbeb82e95e602'
     """
     if not raw.strip():
         raise InputDataError(f"an identifier of kind {prefix!r} is empty; it cannot be hashed.")

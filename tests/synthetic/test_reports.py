@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports import find_mentions
 from petct_ext.synthetic.diseases import sample_patient, sample_patients
 from petct_ext.synthetic.patients import Exam, Lesion, Patient
 from petct_ext.synthetic.phrases import compose, load_phrases, number, resolve, respell, sentence
 from petct_ext.synthetic.report_layout import misspell, wrap_lines
-from petct_ext.synthetic.reports import Report, write_report
+from petct_ext.synthetic.reports import Report, ReportMention, write_report
 
 ONTOLOGY = RegionOntology.default()
 Written = list[tuple[Patient, Exam, Report]]
@@ -38,6 +39,22 @@ def _around(regions: set[str]) -> set[str]:
     return regions.union(*(ONTOLOGY.containers(region) for region in regions))
 
 
+def _is_named(mention: ReportMention, text: str) -> bool:
+    """Whether the words of a mention name its region, a part of it or what contains it."""
+    for pattern in _patterns(mention.region):
+        for found in pattern.finditer(text, max(0, mention.start - 40), mention.end + 40):
+            if found.start() < mention.end and mention.start < found.end():
+                return True
+    # Vertebral levels and node stations are rules, not patterns.
+    related = (
+        {mention.region} | ONTOLOGY.containers(mention.region) | ONTOLOGY.parts(mention.region)
+    )
+    return any(
+        found.region in related and found.start < mention.end and mention.start < found.end
+        for found in find_mentions(text, ONTOLOGY)
+    )
+
+
 def _patterns(region: str) -> tuple[re.Pattern[str], ...]:
     """Patterns of a region; those of its family if it is a side of one."""
     return ONTOLOGY.patterns(region) or ONTOLOGY.patterns(re.sub("^(left|right)_", "", region))
@@ -46,14 +63,7 @@ def _patterns(region: str) -> tuple[re.Pattern[str], ...]:
 def test_every_mention_holds_words_that_name_its_region(written: Written) -> None:
     for _, _, report in written:
         for mention in report.mentions:
-            spans = [
-                (found.start(), found.end())
-                for pattern in _patterns(mention.region)
-                for found in pattern.finditer(report.text)
-            ]
-            assert any(a < mention.end and mention.start < b for a, b in spans), report.text[
-                mention.start : mention.end
-            ]
+            assert _is_named(mention, report.text), report.text[mention.start : mention.end]
 
 
 def test_sides_in_words_and_region_agree(written: Written) -> None:
@@ -170,8 +180,7 @@ def test_every_region_with_phrases_is_found_in_its_report(region: str) -> None:
         report = _write(patient, patient.exams[0], seed=seed)
         assert region in {m.region for m in report.mentions if m.abnormal}
         for mention in report.mentions:
-            words = report.text[mention.start - 15 : mention.end + 15]
-            assert any(p.search(words) for p in _patterns(mention.region)), words
+            assert _is_named(mention, report.text), report.text[mention.start : mention.end]
 
 
 def test_every_site_of_every_disease_has_phrases() -> None:
