@@ -30,6 +30,7 @@ def train(work: Path, epochs: int, *, independent: bool) -> list[float]:
             ckpt_dir=folder,
             output_dir=folder,
             epochs=epochs,
+            val_interval=1,
         )
         workflow.initialize()
         network = workflow.parser.get_parsed_content("network")
