@@ -30,7 +30,6 @@ from petct_ext.evaluation.figures import (
     draw_auroc_by_region,
     draw_reliability,
     draw_roc_curves,
-    save_figure,
 )
 from petct_ext.evaluation.predictions import (
     TARGET_KINDS,
@@ -41,6 +40,7 @@ from petct_ext.evaluation.predictions import (
     use_hand_labels,
 )
 from petct_ext.evaluation.region_table import RegionTable, region_table, write_region_table
+from petct_ext.figure_files import save_figure
 from petct_ext.files import make_folder
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
@@ -20,44 +19,19 @@ from matplotlib.figure import Figure
 
 from petct_ext.evaluation.operating_points import roc_curve
 from petct_ext.evaluation.predictions import TARGET_KINDS, Experiment
-from petct_ext.files import atomic_path
+from petct_ext.figure_files import STYLE
 from petct_ext.metrics import reliability_bins
 
-__all__ = ["draw_auroc_by_region", "draw_reliability", "draw_roc_curves", "save_figure"]
+__all__ = ["draw_auroc_by_region", "draw_reliability", "draw_roc_curves"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
 GRAY: Final = "#6b7280"
-_STYLE: Final[dict[Any, Any]] = {
+_STYLE: Final[dict[Any, Any]] = STYLE | {
     "font.family": "sans-serif",
-    "font.size": 10,
     "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.edgecolor": GRAY,
-    "figure.facecolor": "white",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "petct_ext",
 }
-
-
-def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Writes ``<stem>.svg`` and ``<stem>.png`` (150 dpi), both atomically and without a date.
-
-    Returns:
-        The two paths.
-
-    Raises:
-        OutputError: if they cannot be written.
-    """
-    svg, png = Path(f"{stem}.svg"), Path(f"{stem}.png")
-    with matplotlib.rc_context(_STYLE):
-        with atomic_path(svg) as partial:
-            figure.savefig(partial, bbox_inches="tight", metadata={"Date": None})
-        with atomic_path(png) as partial:
-            figure.savefig(partial, bbox_inches="tight", dpi=150)
-    return svg, png
 
 
 def draw_auroc_by_region(rows: pd.DataFrame, macro: pd.Series) -> Figure:

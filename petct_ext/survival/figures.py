@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
@@ -17,41 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path
+from petct_ext.figure_files import STYLE
 from petct_ext.survival.cox import CoxModel
 
-__all__ = ["draw_forest", "draw_kaplan_meier", "log_rank_by_median", "save_figure"]
+__all__ = ["draw_forest", "draw_kaplan_meier", "log_rank_by_median"]
 
 _BLUE: Final = "#0072B2"
 _ORANGE: Final = "#D55E00"
 _GRAY: Final = "#6b7280"
-_STYLE: Final[dict[Any, Any]] = {
-    "font.size": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.facecolor": "white",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "petct_ext",
-}
-
-
-def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Writes ``<stem>.svg`` and ``<stem>.png`` (150 dpi), both atomically and without a date.
-
-    Returns:
-        The two paths.
-
-    Raises:
-        OutputError: if they cannot be written.
-    """
-    svg, png = Path(f"{stem}.svg"), Path(f"{stem}.png")
-    with matplotlib.rc_context(_STYLE):
-        with atomic_path(svg) as partial:
-            figure.savefig(partial, bbox_inches="tight", metadata={"Date": None})
-        with atomic_path(png) as partial:
-            figure.savefig(partial, bbox_inches="tight", dpi=150)
-    return svg, png
 
 
 def draw_forest(models: Mapping[str, CoxModel], *, title: str) -> Figure:
@@ -62,7 +34,7 @@ def draw_forest(models: Mapping[str, CoxModel], *, title: str) -> Figure:
         title: what the figure shows, on whom.
     """
     rows = list(models.values())[-1].coefficients["covariate"].tolist()[::-1]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.6 + 0.42 * len(rows)))
         axes = figure.add_subplot()
         styles = zip((_GRAY, _BLUE), ("s", "o"), (-0.13, 0.13), strict=True)
@@ -128,7 +100,7 @@ def draw_kaplan_meier(rows: pd.DataFrame, risk: str, *, title: str) -> Figure:
     """
     high, test = _is_high(rows, risk), log_rank_by_median(rows, risk)
     ticks = np.unique(MaxNLocator(6, integer=True).tick_values(0, float(rows["time_days"].max())))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 5))
         axes, below = figure.subplots(2, 1, height_ratios=(5, 1), sharex=True)
         groups = (("above median risk", high, _ORANGE, "-"), ("up to median", ~high, _BLUE, "--"))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from petct_ext.errors import InputDataError
+from petct_ext.figure_files import save_figure
 from petct_ext.files import atomic_path, write_json
 from petct_ext.survival.analysis import SurvivalAnalysis
 from petct_ext.survival.cox import CoxModel
@@ -15,7 +16,6 @@ from petct_ext.survival.figures import (
     draw_forest,
     draw_kaplan_meier,
     log_rank_by_median,
-    save_figure,
 )
 
 __all__ = ["write_analysis"]
