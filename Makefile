@@ -12,6 +12,10 @@ EXTRA  ?=
 
 .PHONY: demo test clean help
 
+# pip leaves compiling to the first import, which must be allowed to keep what it compiled: else
+# each of the twenty processes compiles MONAI, torch and transformers again (25 s, not 8 s).
+unexport PYTHONDONTWRITEBYTECODE
+
 help:
 	@sed -n '1,4s/^# //p' Makefile
 
