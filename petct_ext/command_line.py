@@ -14,9 +14,12 @@ from tqdm import tqdm
 from petct_ext.errors import OutputError, find_own_error
 from petct_ext.files import make_folder
 
-__all__ = ["new_parser", "progress", "run"]
+__all__ = ["SOME_FAILED", "new_parser", "progress", "run"]
 
 T = TypeVar("T")
+
+# Exit code of a step that went through the whole cohort, though some exams failed.
+SOME_FAILED = 3
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,16 +40,19 @@ def new_parser(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def run(main: Callable[[argparse.Namespace], object], parser: argparse.ArgumentParser) -> NoReturn:
+def run(
+    main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser
+) -> NoReturn:
     """Parses the command line, runs ``main`` and ends the process.
 
-    Exit codes: 0 done; 2 the input or the command is wrong, told in one line on stderr; 130
-    interrupted. Other exceptions are faults of the program and keep their traceback.
+    Exit codes: 0 done, or what ``main`` returns; 2 the input or the command is wrong, told in one
+    line on stderr; 3 (:data:`SOME_FAILED`, returned by ``main``) the cohort is done but some exams
+    failed; 130 interrupted. Other exceptions are faults of the program and keep their traceback.
     """
     arguments = parser.parse_args()
     try:
         _configure_logging(arguments.log_file)
-        main(arguments)
+        code = main(arguments) or 0
     except Exception as error:
         # MONAI raises its own error where one of ours is the cause.
         cause = find_own_error(error)
@@ -57,7 +63,7 @@ def run(main: Callable[[argparse.Namespace], object], parser: argparse.ArgumentP
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is finished is kept, run the same command to go on\n")
         raise SystemExit(130) from None
-    raise SystemExit(0)
+    raise SystemExit(code)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:

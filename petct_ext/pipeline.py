@@ -28,6 +28,7 @@ __all__ = ["Step", "StepError", "run_steps"]
 
 _PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
 _TAIL_BYTES = 20_000
+_SOME_FAILED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Step:
         inputs: files and folders that it reads.
         outputs: files that it writes.
         skip_because: if not empty, the step is left out and this is the reason.
+        exams_may_fail: exit code 3, "done, but some exams failed", does not stop the pipeline.
     """
 
     name: str
@@ -49,19 +51,25 @@ class Step:
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
     skip_because: str = field(default="")
+    exams_may_fail: bool = field(default=False)
 
 
 class StepError(InputDataError):
     """A step ended with an error; the message is the step's own."""
 
 
-def run_steps(steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | None = None) -> None:
+def run_steps(
+    steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | None = None
+) -> list[str]:
     """Runs the steps in order.
 
     Args:
         steps: the steps.
         work: the work folder; manifests, logs and outputs lie in it.
         facts: further entries of every manifest, e.g. the seed.
+
+    Returns:
+        The names of the steps in which some exams failed, now or in an earlier run.
 
     Raises:
         StepError: if a step fails; names the step, its own error and its log.
@@ -70,6 +78,7 @@ def run_steps(steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | N
     make_folder(work / "manifests")
     make_folder(work / "logs")
     began = time.monotonic()
+    incomplete = []
     for number, step in enumerate(steps, start=1):
         label = f"[{number:2d}/{len(steps)}] {step.title}"
         manifest = work / "manifests" / f"{step.name}.json"
@@ -81,14 +90,19 @@ def run_steps(steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | N
         wanted = {"command": list(step.command), "inputs": _hashes(step.inputs, work)}
         if _is_done(step, manifest, wanted, work):
             _say(f"{label}: done before")
+            if read_json(manifest).get("exit_code") == _SOME_FAILED:
+                incomplete.append(step.name)
             continue
         _say(f"{label} ...")
         manifest.unlink(missing_ok=True)
         started, start = datetime.now(UTC), time.monotonic()
-        _run(step, work / "logs" / f"{step.name}.log")
+        code = _run(step, work / "logs" / f"{step.name}.log")
+        if code:
+            incomplete.append(step.name)
         record = {
             "step": step.name,
             "title": step.title,
+            "exit_code": code,
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - start, 1),
             **wanted,
@@ -97,8 +111,10 @@ def run_steps(steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | N
             **(facts or {}),
         }
         write_json(manifest, record)
-        _say(f"{'':7s} {record['seconds']} s")
+        failed = f", some exams failed: see {work / 'logs' / step.name}.log" if code else ""
+        _say(f"{'':7s} {record['seconds']} s{failed}")
     _say(f"all steps done in {time.monotonic() - began:.0f} s")
+    return incomplete
 
 
 def _say(text: str) -> None:
@@ -117,8 +133,12 @@ def _is_done(step: Step, manifest: Path, wanted: Mapping[str, Any], work: Path) 
     return same and record.get("outputs") == _hashes(step.outputs, work)
 
 
-def _run(step: Step, log: Path) -> None:
-    """Runs a step, copies what it says to the log and, on a terminal, to the screen."""
+def _run(step: Step, log: Path) -> int:
+    """Runs a step, copies what it says to the log and, on a terminal, to the screen.
+
+    Returns:
+        The exit code, 0 or 3.
+    """
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as file:
         try:
@@ -126,9 +146,10 @@ def _run(step: Step, log: Path) -> None:
         except OSError as error:
             raise StepError(f"step {step.name!r} cannot be started: {error}.") from None
     missing = [path for path in step.outputs if not path.exists()]
-    if code == 0 and not missing:
-        return
-    if code == 0:
+    accepted = code == 0 or (code == _SOME_FAILED and step.exams_may_fail)
+    if accepted and not missing:
+        return code
+    if accepted:
         raise StepError(f"step {step.name!r} did not write {missing[0]}; see {log}.")
     raise StepError(f"step {step.name!r}: {_reason(log)} (exit code {code}, log {log})")
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.command_line import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
 from petct_ext.pipeline import Step, run_steps
@@ -70,7 +70,7 @@ class Plan(NamedTuple):
         return ["--hand-labels", f"{self.data}/hand_labels.csv", "--identifiers", str(identifiers)]
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
     work = make_folder(arguments.out).resolve()
     plan = Plan(
         data=(arguments.data or work / "phantom").resolve(),
@@ -88,8 +88,9 @@ def main(arguments: argparse.Namespace) -> None:
     steps.append(page_step(plan, steps))
     artificial = plan.is_phantom or (plan.data / "cohort.json").is_file()
     facts = {"seed": plan.seed, "profile": arguments.profile, "artificial": artificial}
-    run_steps(steps, work, facts=facts)
+    incomplete = run_steps(steps, work, facts=facts)
     print(work / "index.html")
+    return SOME_FAILED if incomplete else 0
 
 
 def require_cohort(plan: Plan) -> None:
@@ -154,6 +155,7 @@ def cohort_steps(plan: Plan) -> list[Step]:
             script("index_exams", data / "dicom", "--work", work, *salt_file, *workers),
             (data / "dicom",),
             (work / "exams.csv", work / "series.csv", work / "private" / "identifiers.csv"),
+            exams_may_fail=True,
         )
     )
     steps.append(
@@ -163,6 +165,7 @@ def cohort_steps(plan: Plan) -> list[Step]:
             script("prepare_exams", "--work", work, *plan.profile.prepare, *workers),
             (work / "exams.csv", work / "private" / "series_files.json"),
             (work / "prepared.csv",),
+            exams_may_fail=True,
         )
     )
     fractions = ["--fractions", *plan.profile.fractions, "--seed", plan.seed]

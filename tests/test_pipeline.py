@@ -107,6 +107,21 @@ def test_traceback_is_told_by_its_last_line(work: Path) -> None:
         run_steps([python("raise ValueError('broken')")], work)
 
 
+def test_step_in_which_some_exams_failed_does_not_stop_the_rest(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = replace(
+        counting(work),
+        command=(sys.executable, "-c", COUNT + "sys.exit(3)", str(work)),
+        exams_may_fail=True,
+    )
+    assert run_steps([partial], work) == ["count"]
+    assert "some exams failed: see" in capsys.readouterr().err
+    assert manifest(work, "count")["exit_code"] == 3
+    assert run_steps([partial], work) == ["count"]
+    assert runs(work) == 1
+
+
 def test_silent_failure_is_told_too(work: Path) -> None:
     with pytest.raises(StepError, match=r"no message \(exit code 3"):
         run_steps([python("import sys; sys.exit(3)")], work)
