@@ -1,4 +1,7 @@
-"""Keys of the dictionaries that travel through transforms, engines and handlers."""
+"""Keys of the dictionaries that travel through transforms, engines and handlers.
+
+Shapes: R regions or other outputs, X, Y, Z voxels; of reports B windows, L tokens, M mentions.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,18 @@ __all__ = [
     "IMAGE",
     "LABEL",
     "MASK",
+    "MENTIONS",
+    "MENTION_LABEL",
+    "MENTION_PROB",
+    "MENTION_RULE",
+    "MENTION_TOKENS",
     "NUM_SLICES",
     "PATIENT_ID",
     "PET",
     "PRED",
+    "REFERENCE",
     "SPLIT",
+    "TOKEN_IDS",
 ]
 
 EXAM_ID: Final = "exam_id"
@@ -40,3 +50,17 @@ PRED: Final = "pred"
 """Output of the network, MONAI's name."""
 ATTENTION: Final = "attention"
 """Attention weights of the region heads."""
+TOKEN_IDS: Final = "token_ids"
+"""Token ids of report windows (B, L), int64."""
+MENTION_TOKENS: Final = "mention_tokens"
+"""Row, first and one past the last token of each mention (M, 3), int64."""
+MENTION_LABEL: Final = "mention_label"
+"""1 abnormal, 0 not, NaN unknown (M, 1)."""
+MENTION_RULE: Final = "mention_rule"
+"""Probability of an abnormal mention by rules (M, 1)."""
+MENTION_PROB: Final = "mention_prob"
+"""Probability of an abnormal mention by the network (M, 1)."""
+REFERENCE: Final = "reference"
+"""``mention_label`` among the outputs of the engine (M, 1)."""
+MENTIONS: Final = "mentions"
+"""List of M dictionaries: exam_id, section, sentence, start, end, region."""

@@ -7,13 +7,7 @@ from typing import Any
 
 import torch
 
-from petct_ext.transforms.text import (
-    MENTION_LABEL,
-    MENTION_RULE,
-    MENTION_TOKENS,
-    MENTIONS,
-    TOKEN_IDS,
-)
+from petct_ext.keys import MENTION_LABEL, MENTION_RULE, MENTION_TOKENS, MENTIONS, TOKEN_IDS
 
 __all__ = ["CollateWindows"]
 

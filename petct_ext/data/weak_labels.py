@@ -20,6 +20,7 @@ from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import atomic_path, read_json
 from petct_ext.labels import UnmentionedPolicy, audit_labels, exam_labels, label_prevalence
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports import place_of_mention
 
 __all__ = ["rule_mention_rows", "write_weak_labels"]
 
@@ -29,15 +30,7 @@ _log = logging.getLogger(__name__)
 def rule_mention_rows(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns rows of the table MENTIONS with the probabilities by rules of tagged items."""
     return [
-        {
-            "exam_id": item["exam_id"],
-            "section": item["section"],
-            "sentence": item["sentence"],
-            "start": mention["start"],
-            "end": mention["end"],
-            "region": mention["region"],
-            "probability": mention["rule"],
-        }
+        {**place_of_mention(item, mention), "probability": mention["rule"]}
         for item in items
         for mention in item["mentions"]
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petct_ext.transforms.text import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
+from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
 
 __all__ = ["prepare_report_batch"]
 

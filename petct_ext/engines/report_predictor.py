@@ -10,15 +10,11 @@ import torch
 
 from petct_ext.data.report_batches import CollateWindows
 from petct_ext.errors import InputDataError
+from petct_ext.keys import MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.networks.pretrained import check_weights
 from petct_ext.networks.report_classifier import ReportClassifier
 from petct_ext.reports.vocabulary import load_tokenizer
-from petct_ext.transforms.text import (
-    MENTION_TOKENS,
-    MENTIONS,
-    TOKEN_IDS,
-    TokenizeReportd,
-    mention_probabilities,
-)
+from petct_ext.transforms.text import TokenizeReportd, mention_probabilities
 
 __all__ = ["ReportPredictor"]
 
@@ -48,12 +44,7 @@ class ReportPredictor:
         tokenizer = load_tokenizer(folder / "encoder")
         self.tokenize = TokenizeReportd(tokenizer, max_length=max_length)
         self.network = ReportClassifier(folder / "encoder", pretrained=False)
-        try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-            self.network.load_state_dict(state)
-        except (RuntimeError, ValueError, EOFError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputDataError(f"{weights} does not fit {folder / 'encoder'}: {reason}") from None
+        self.network.load_state_dict(check_weights(self.network, weights))
         self.network.eval()
 
     @torch.inference_mode()

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
-from ignite.engine import Events
 
 from petct_ext.data.schemas import MENTIONS as MENTIONS_TABLE
 from petct_ext.data.schemas import write_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
+from petct_ext.handlers.epoch_saver import EpochSaver
+from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
 from petct_ext.labels.agreement import binary_scores
-from petct_ext.transforms.text import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
-
-if TYPE_CHECKING:
-    from ignite.engine import Engine
 
 __all__ = ["MentionSaver", "MentionScoreSaver"]
 
-_COLUMNS = ("exam_id", "section", "sentence", "start", "end", "region", "probability")
 
-
-class MentionSaver:
+class MentionSaver(EpochSaver[dict[str, Any]]):
     """Ignite handler that writes one row per mention (table MENTIONS).
 
     Rows are sorted by exam and place, so the file does not depend on the order of batches. It
@@ -39,36 +33,26 @@ class MentionSaver:
         path: the CSV file; its folder is created and an existing file is replaced.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._rows: list[dict[str, Any]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Registers the handler; MONAI calls this for every entry of ``val_handlers``."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
-
-    def _start(self, engine: Engine) -> None:
-        self._rows = []
-
-    def _collect(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
+    def collect(self, batch: Any, output: Any) -> Iterable[dict[str, Any]]:
+        """Returns one row per mention of a batch."""
         probabilities = output[MENTION_PROB].flatten().tolist()
-        self._rows.extend(
+        return [
             {**mention, "probability": probability}
             for mention, probability in zip(batch[MENTIONS], probabilities, strict=True)
-        )
+        ]
 
-    def _write(self, engine: Engine) -> None:
-        table = pd.DataFrame(self._rows, columns=list(_COLUMNS))
+    def write(self, items: Sequence[dict[str, Any]]) -> None:
+        """Writes the table; one without rows is allowed."""
+        table = pd.DataFrame(items, columns=list(MENTIONS_TABLE.columns))
         table = table.sort_values(["exam_id", "start", "end", "region"], kind="stable")
         write_table(table, self.path, MENTIONS_TABLE)
         logging.getLogger(__name__).info("%s: %d mentions", self.path, len(table))
 
 
-class MentionScoreSaver:
+_Scored = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class MentionScoreSaver(EpochSaver[_Scored]):
     """Ignite handler that scores the labeler and the rules on the same annotated mentions.
 
     Writes one row per labeler (``model``, ``rules``) with the columns of
@@ -78,28 +62,19 @@ class MentionScoreSaver:
         path: the CSV file.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._batches: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    def collect(self, batch: Any, output: Any) -> Iterable[_Scored]:
+        """Returns probability of the model, that of the rules, and label, each (M, 1)."""
+        return [(output[MENTION_PROB], batch[MENTION_RULE], batch[MENTION_LABEL])]
 
-    def attach(self, engine: Engine) -> None:
-        """Registers the handler."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
+    def write(self, items: Sequence[_Scored]) -> None:
+        """Writes the scores of the whole epoch.
 
-    def _start(self, engine: Engine) -> None:
-        self._batches = []
-
-    def _collect(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
-        self._batches.append((output[MENTION_PROB], batch[MENTION_RULE], batch[MENTION_LABEL]))
-
-    def _write(self, engine: Engine) -> None:
-        if not self._batches:
+        Raises:
+            InputDataError: if no batch came.
+        """
+        if not items:
             raise InputDataError(f"{self.path}: no annotated mention was scored.")
-        model, rules, label = (_column(self._batches, i) for i in range(3))
+        model, rules, label = (_column(items, i) for i in range(3))
         table = pd.DataFrame(
             [
                 {"labeler": "model", **binary_scores(model, label)},

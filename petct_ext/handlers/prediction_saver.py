@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from ignite.engine import Events
 
 from petct_ext.data.schemas import PREDICTIONS, write_table
 from petct_ext.errors import InputDataError
+from petct_ext.handlers.epoch_saver import EpochSaver
 from petct_ext.keys import EXAM_ID, LABEL, PRED, SPLIT
-
-if TYPE_CHECKING:
-    from ignite.engine import Engine
 
 __all__ = ["PredictionSaver"]
 
 
-class PredictionSaver:
+class PredictionSaver(EpochSaver[dict[str, object]]):
     """Ignite handler that writes one row per exam and output.
 
     The table is what passes predictions on: ``petct_ext.evaluation``, ``petct_ext.survival`` and
@@ -48,26 +45,21 @@ class PredictionSaver:
         seed: int = 0,
         target_kind: str = "weak",
     ) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self.tasks = list(tasks)
         self.facts = {"experiment": experiment, "seed": seed, "target_kind": target_kind}
-        self._rows: list[dict[str, object]] = []
 
-    def attach(self, engine: Engine) -> None:
-        """Registers the handler; MONAI calls this for every entry of ``val_handlers``."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
+    def collect(self, batch: Any, output: Any) -> Iterable[dict[str, object]]:
+        """Returns one row per exam and task of a batch.
 
-    def _start(self, engine: Engine) -> None:
-        self._rows = []
-
-    def _collect(self, engine: Engine) -> None:
+        Raises:
+            ValueError: if the network has another number of outputs than there are tasks.
+            InputDataError: if it returned values that are not finite.
+        """
+        rows: list[dict[str, object]] = []
         # MONAI has decollated both by now: one dictionary per exam.
-        exams: Any = engine.state.batch
-        outputs: Any = engine.state.output
-        for exam, output in zip(exams, outputs, strict=True):
-            probabilities = output[PRED].flatten().tolist()
+        for exam, result in zip(batch, output, strict=True):
+            probabilities = result[PRED].flatten().tolist()
             if len(probabilities) != len(self.tasks):
                 raise ValueError(
                     f"The network returned {len(probabilities)} values for exam "
@@ -81,10 +73,16 @@ class PredictionSaver:
             targets = np.asarray(exam[LABEL], dtype=np.float64).flatten().tolist()
             for task, target, probability in zip(self.tasks, targets, probabilities, strict=True):
                 row = {"split": exam[SPLIT], "task": task, "exam_id": exam[EXAM_ID]}
-                self._rows.append(self.facts | row | {"target": target, "prob": probability})
+                rows.append(self.facts | row | {"target": target, "prob": probability})
+        return rows
 
-    def _write(self, engine: Engine) -> None:
-        table = pd.DataFrame(self._rows)
+    def write(self, items: Sequence[dict[str, object]]) -> None:
+        """Writes the table.
+
+        Raises:
+            InputDataError: if there is no exam, or a row breaks the table's contract.
+        """
+        table = pd.DataFrame(items)
         if table.empty:
             raise InputDataError(f"{self.path}: no exam was predicted; the datalist is empty.")
         # float32 sums can pass 1 by a rounding error when targets are averaged labels

@@ -21,6 +21,7 @@ from petct_ext.interpretation.attention_maps import attention_map
 from petct_ext.interpretation.overlays import Finding, draw_overlay
 from petct_ext.keys import CT, EXAM_ID, IMAGE, PET
 from petct_ext.networks import RegionClassifier
+from petct_ext.networks.pretrained import check_weights
 from petct_ext.ontology import RegionOntology
 
 __all__ = ["ScanModel", "draw_exams", "load_scan_model"]
@@ -55,7 +56,8 @@ def load_scan_model(
         section: section of the datalist.
 
     Raises:
-        InputDataError: if a file is missing, or the weights do not fit the configuration.
+        InputDataError: if a file is missing, or the weights are damaged or do not fit the
+                configuration.
     """
     for file in (*config, datalist, checkpoint):
         if not Path(file).is_file():
@@ -73,15 +75,7 @@ def load_scan_model(
     if "regions" not in parser:
         raise InputDataError(f"{config[0]} has no regions; give inference.json of a scan model.")
     network = parser.get_parsed_content("network")
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
-    except Exception as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputDataError(
-            f"{checkpoint} does not fit the network of {config[0].name} ({reason}); give the same "
-            "configuration files as in training."
-        ) from None
+    network.load_state_dict(check_weights(network, checkpoint))
     return ScanModel(
         network.eval(),
         list(parser.get_parsed_content("regions")),

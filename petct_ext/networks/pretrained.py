@@ -1,21 +1,58 @@
-"""Starting a network from weights that another one has learned."""
+"""Weights that another training has written: checked before anything slow begins, and reused."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
+from petct_ext.files import require_file
 from petct_ext.networks.region_classifier import RegionClassifier
 
-__all__ = ["load_encoder"]
+__all__ = ["check_weights", "load_encoder"]
 
 _LOGGER = logging.getLogger(__name__)
 _PREFIX = "encoder."
+_WRAPPER = "model"
+_NUM_NAMED = 3
+
+
+def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
+    """Reads the weights of a network and refuses those that are not its own.
+
+    The bundles call it before they read data: MONAI's ``CheckpointLoader`` loads the same file
+    later, but its errors are long and name no way out.
+
+    Args:
+        network: what the weights are for; not changed.
+        path: state dict, plain or as entry ``model`` of a checkpoint; read with
+            ``weights_only=True``.
+
+    Returns:
+        The state dict on the CPU, every tensor with name and shape as in ``network``.
+
+    Raises:
+        InputDataError: if the file is missing, damaged or no state dict, holds values that are not
+            finite, or differs from the network in any tensor; names the first ones.
+    """
+    path = Path(require_file(path))
+    loaded = _read(path)
+    if isinstance(loaded, Mapping):
+        loaded = loaded.get(_WRAPPER, loaded)
+    given = _require_state_dict(loaded, path)
+    _require_same(
+        given,
+        network.state_dict(),
+        f"{path} does not fit the network",
+        "set network_def (for a report labeler also encoder) as in the training of that file, or "
+        "give the weights of a network with these settings",
+    )
+    return given
 
 
 def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
@@ -30,33 +67,77 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
         Number of tensors copied.
 
     Raises:
-        InputDataError: if the file is missing, is no state dict, or its encoder differs in any
-            tensor; names the first one.
+        InputDataError: if the file is missing, damaged or no state dict, holds values that are not
+            finite, or its encoder differs in any tensor; names the first ones.
     """
     if path is None:
         _LOGGER.info("pretrained_path is null: the encoder starts from random weights")
         return 0
     path = Path(path)
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    if not path.exists():
         raise InputDataError(
             f"{path} does not exist; train the scan model first or set pretrained_path to null."
-        ) from None
-    except Exception as error:
-        raise InputDataError(f"{path} is no checkpoint ({type(error).__name__}).") from None
-    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise InputDataError(f"{path} is no plain state dict; give the model.pt of a scan model.")
-    given = {k: v for k, v in loaded.items() if str(k).startswith(_PREFIX)}
-    wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
-    different = sorted(given.keys() ^ wanted.keys()) or [
-        k for k in wanted if given[k].shape != wanted[k].shape
-    ]
-    if different:
-        raise InputDataError(
-            f"{path}: {len(different)} encoder tensor(s) do not fit, first {different[0]!r}; set "
-            "network_def#width and network_def#last_stage as in the training of that file."
         )
+    loaded = _require_state_dict(_read(path), path)
+    given = {k: v for k, v in loaded.items() if k.startswith(_PREFIX)}
+    wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
+    _require_same(
+        given,
+        wanted,
+        f"the encoder of {path} does not fit",
+        "set network_def#width and network_def#last_stage as in the training of that file",
+    )
     network.encoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in given.items()})
     _LOGGER.info("encoder: %d tensors copied from %s", len(given), path.name)
     return len(given)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and operating system each have their own
+        raise InputDataError(
+            f"{path} is no checkpoint, or is damaged ({type(error).__name__}); copy it again or "
+            "train anew."
+        ) from None
+
+
+def _require_state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
+    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise InputDataError(
+            f"{path} is no plain state dict; give the model.pt that a training wrote."
+        )
+    state = {str(key): value for key, value in loaded.items()}
+    broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise InputDataError(
+            f"{path}: {len(broken)} of {len(state)} tensors hold values that are not finite, first "
+            f"{broken[0]}; the training that wrote it diverged, use another checkpoint."
+        )
+    return state
+
+
+def _require_same(
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str, remedy: str
+) -> None:
+    """Raises InputDataError unless names and shapes of both are the same."""
+    different = list(_differences(given, wanted))
+    if different:
+        raise InputDataError(
+            f"{what}: {len(different)} of {len(wanted)} tensors differ ("
+            + "; ".join(different[:_NUM_NAMED])
+            + ("; ..." if len(different) > _NUM_NAMED else "")
+            + f"); {remedy}."
+        )
+
+
+def _differences(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[str]:
+    for key, tensor in wanted.items():
+        expected = tuple(tensor.shape)
+        if key not in given:
+            yield f"{key}: expected {expected}, found none"
+        elif tuple(given[key].shape) != expected:
+            yield f"{key}: expected {expected}, found {tuple(given[key].shape)}"
+    for key, tensor in given.items():
+        if key not in wanted:
+            yield f"{key}: expected none, found {tuple(tensor.shape)}"

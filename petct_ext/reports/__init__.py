@@ -1,6 +1,6 @@
 """From the text of a report to mentions of regions."""
 
-from petct_ext.reports.mentions import Mention, find_mentions
+from petct_ext.reports.mentions import Mention, find_mentions, place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS, Section, is_heading, split_sections
 from petct_ext.reports.sentences import split_sentences
 
@@ -10,6 +10,7 @@ __all__ = [
     "Section",
     "find_mentions",
     "is_heading",
+    "place_of_mention",
     "split_sections",
     "split_sentences",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.coordination import coordinated_regions
@@ -19,7 +19,7 @@ from petct_ext.reports.laterality import (
 )
 from petct_ext.reports.levels import station_regions, vertebral_regions
 
-__all__ = ["Mention", "MentionFinder", "find_mentions"]
+__all__ = ["Mention", "MentionFinder", "find_mentions", "place_of_mention"]
 
 # Words that name a place without speaking of it: the extent of the scan, references for uptake.
 _NOT_A_MENTION: Final = re.compile(
@@ -52,6 +52,23 @@ class Mention:
     start: int
     end: int
     region: str
+
+
+def place_of_mention(item: Mapping[str, Any], mention: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the columns of the table MENTIONS that say where a mention stands.
+
+    Args:
+        item: sentence of a report, see :mod:`petct_ext.data.report_items`.
+        mention: one of its mentions.
+    """
+    return {
+        "exam_id": item["exam_id"],
+        "section": item["section"],
+        "sentence": item["sentence"],
+        "start": mention["start"],
+        "end": mention["end"],
+        "region": mention["region"],
+    }
 
 
 def find_mentions(text: str, ontology: RegionOntology) -> tuple[Mention, ...]:

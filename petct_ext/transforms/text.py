@@ -6,43 +6,31 @@ Shapes: B windows of sentences, L tokens, M mentions in the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from monai.transforms import Transform
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from petct_ext.keys import PRED
+from petct_ext.keys import (
+    MENTION_LABEL,
+    MENTION_PROB,
+    MENTION_RULE,
+    MENTION_TOKENS,
+    MENTIONS,
+    PRED,
+    REFERENCE,
+    TOKEN_IDS,
+)
+from petct_ext.reports import place_of_mention
 from petct_ext.reports.alignment import split_windows
 
 __all__ = [
-    "MENTIONS",
-    "MENTION_LABEL",
-    "MENTION_PROB",
-    "MENTION_RULE",
-    "MENTION_TOKENS",
-    "REFERENCE",
-    "TOKEN_IDS",
     "MentionProbabilitiesd",
     "TokenizeReportd",
     "mention_probabilities",
 ]
-
-TOKEN_IDS: Final = "token_ids"
-"""Token ids (B, L), int64."""
-MENTION_TOKENS: Final = "mention_tokens"
-"""Row, first and one past the last token of each mention (M, 3), int64."""
-MENTION_LABEL: Final = "mention_label"
-"""1 abnormal, 0 not, NaN unknown (M, 1)."""
-MENTION_RULE: Final = "mention_rule"
-"""Probability by rules (M, 1)."""
-MENTION_PROB: Final = "mention_prob"
-"""Probability by the network (M, 1)."""
-REFERENCE: Final = "reference"
-"""``mention_label`` among the outputs of the engine (M, 1)."""
-MENTIONS: Final = "mentions"
-"""List of M dictionaries: exam_id, section, sentence, start, end, region."""
 
 
 class TokenizeReportd(Transform):
@@ -77,7 +65,7 @@ class TokenizeReportd(Transform):
                 MENTION_TOKENS: [(first, last) for _, first, last in window.mentions],
                 MENTION_LABEL: [_label(given[i]) for i, _, _ in window.mentions],
                 MENTION_RULE: [float(given[i]["rule"]) for i, _, _ in window.mentions],
-                MENTIONS: [_place(data, given[i]) for i, _, _ in window.mentions],
+                MENTIONS: [place_of_mention(data, given[i]) for i, _, _ in window.mentions],
             }
             for window in windows
         ]
@@ -127,14 +115,3 @@ def mention_probabilities(logits: Tensor, mention_tokens: Tensor) -> Tensor:
 def _label(mention: Mapping[str, Any]) -> float:
     label = mention.get("label")
     return float("nan") if label is None else float(label)
-
-
-def _place(item: Mapping[str, Any], mention: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "exam_id": item["exam_id"],
-        "section": item["section"],
-        "sentence": item["sentence"],
-        "start": mention["start"],
-        "end": mention["end"],
-        "region": mention["region"],
-    }

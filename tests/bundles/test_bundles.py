@@ -21,7 +21,7 @@ from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_ne
 
 import petct_ext
 from petct_ext.data.schemas import PREDICTIONS, read_table
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
 from tests.conftest import REPOSITORY
@@ -148,6 +148,12 @@ def test_inference_sees_what_training_saw(name: str) -> None:
     demo, demo_inference = read(name, "demo"), read(name, "demo_inference")
     for key in {"pet_range_suv", "ct_range_hu", *(k for k in demo if k.startswith("network_def"))}:
         assert demo.get(key) == demo_inference.get(key), key
+
+
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_every_import_brings_one_name(name: str, config: str) -> None:
+    """MONAI ignores ``import a, b``, with no more than a warning."""
+    assert not [line for line in read(name, config)["imports"] if "," in line]
 
 
 def test_demo_changes_only_what_exists(name: str) -> None:
@@ -323,21 +329,66 @@ def test_command_line_works_wherever_the_bundle_lies(
     assert len(read_table(target / "predictions.csv", PREDICTIONS)) == 2 * 26
 
 
-@pytest.mark.slow
-def test_inference_without_weights_is_refused_in_one_line(datalist: Path, tmp_path: Path) -> None:
-    missing = tmp_path / "absent.pt"
-    told = command(
-        REPOSITORY,
-        "bundles/scan_model/configs",
-        f"--ckpt_path={missing}",
-        f"--datalist={datalist}",
-        f"--output_dir={tmp_path}",
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "truncated"])
+@pytest.mark.parametrize(
+    ("configs", "kind"),
+    [(("inference", "demo_inference"), "infer"), (("train", "demo", "evaluate"), "train")],
+)
+def test_weights_are_checked_before_data_are_read(
+    name: str, configs: tuple[str, ...], kind: str, missing: bool, scan_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt"
+    if not missing:
+        path.write_bytes(scan_model.read_bytes()[:5000])
+    steps = workflow(BUNDLES / name, *configs, kind=kind, ckpt_path=str(path), **TINY)
+    with pytest.raises(RuntimeError) as caught:
+        steps.initialize()
+    told = str(find_own_error(caught.value))
+    assert told.startswith(f"{path} {'does not exist' if missing else 'is no checkpoint'}")
+
+
+def test_regions_of_another_list_do_not_fit_the_weights(scan_model: Path) -> None:
+    configs, options = ("train", "demo", "evaluate"), TINY | {"regions": ["liver", "spine"]}
+    steps = workflow(
+        BUNDLES / "scan_model", *configs, kind="train", ckpt_path=str(scan_model), **options
     )
-    assert told.returncode == 2
-    assert "Traceback" not in told.stderr
-    (line,) = re.findall(r"^error: .*$", told.stderr, flags=re.MULTILINE)
-    assert line.startswith(f"error: {missing} does not exist; ")
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError) as caught:
+        steps.initialize()
+    told = str(find_own_error(caught.value))
+    assert told.startswith(f"{scan_model} does not fit the network: ")
+    assert re.search(r"\(head\.\w+: expected \(2, .*found \(26, ", told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bundle", "told"),
+    [
+        ("scan_model", r"{path} does not fit the network: \d+ of \d+ tensors differ \(encoder\."),
+        ("mortality", r"{path} is no checkpoint, or is damaged \("),
+    ],
+    ids=["width", "truncated"],
+)
+def test_command_line_refuses_other_weights_in_one_line(
+    bundle: str, told: str, datalist: Path, scan_model: Path, tmp_path: Path
+) -> None:
+    """The scan model's are of another width, those of the mortality model are cut short."""
+    path = scan_model
+    if bundle == "mortality":
+        path = tmp_path / "model.pt"
+        path.write_bytes(scan_model.read_bytes()[:5000])
+    ended = command(
+        REPOSITORY,
+        f"bundles/{bundle}/configs",
+        f"--ckpt_path={path}",
+        f"--datalist={datalist}",
+        f"--output_dir={tmp_path / 'eval'}",
+        "--network_def#width=0.125",
+    )
+    assert ended.returncode == 2, ended.stderr[-2000:]
+    assert "Traceback" not in ended.stderr
+    (line,) = re.findall(r"^error: (.*)$", ended.stderr, flags=re.MULTILINE)
+    assert re.match(told.format(path=re.escape(str(path))), line)
+    assert not (tmp_path / "eval").exists()
 
 
 def command(where: Path, configs: str, *options: str) -> subprocess.CompletedProcess[str]:

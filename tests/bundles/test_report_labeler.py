@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from petct_ext.data.report_items import load_report_items
 from petct_ext.data.report_preparation import prepare_report_items
 from petct_ext.data.schemas import MENTIONS, read_table
 from petct_ext.engines.report_predictor import ReportPredictor
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.ontology import RegionOntology
 from tests.reports.phantom_reports import write_phantom_reports
 
@@ -122,13 +123,51 @@ def test_inference_without_a_model_is_refused(work: Path, tmp_path: Path) -> Non
     steps = workflow(
         "inference", kind="infer", dataset_dir=str(work / "private"), ckpt_dir=str(tmp_path)
     )
-    steps.initialize()
     with pytest.raises(RuntimeError) as caught:
-        steps.run()
-    cause: BaseException | None = caught.value
-    while cause is not None and not isinstance(cause, InputDataError):
-        cause = cause.__cause__
-    assert "encoder does not exist" in str(cause)
+        steps.initialize()
+    assert "encoder does not exist" in str(find_own_error(caught.value))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("configs", "kind"), [(("inference",), "infer"), (("train", "demo", "evaluate"), "train")]
+)
+def test_weights_are_checked_before_reports_are_read(
+    configs: tuple[str, ...], kind: str, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "model")
+    weights = tmp_path / "model" / "model.pt"
+    state = torch.load(weights, weights_only=True)
+    del state["classifier.bias"]
+    for content, told in ((state, "does not fit the network: 1 of"), (None, "does not exist")):
+        weights.unlink()
+        if content is not None:
+            torch.save(content, weights)
+        steps = workflow(*configs, kind=kind, ckpt_dir=str(tmp_path / "model"))
+        with pytest.raises(RuntimeError) as caught:
+            steps.initialize()
+        assert str(find_own_error(caught.value)).startswith(f"{weights} {told}")
+
+
+@pytest.mark.slow
+def test_command_line_refuses_truncated_weights_in_one_line(
+    work: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "model")
+    weights = tmp_path / "model" / "model.pt"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file"]
+    command += [str(CONFIGS / "inference.json"), f"--dataset_dir={work / 'private'}"]
+    command += [f"--ckpt_dir={weights.parent}", f"--mentions={tmp_path / 'mentions.csv'}"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, check=False, capture_output=True, text=True, env=environment
+    )
+    assert ended.returncode == 2, ended.stderr[-2000:]
+    assert "Traceback" not in ended.stderr
+    (line,) = re.findall(r"^error: (.*)$", ended.stderr, flags=re.MULTILINE)
+    assert line.startswith(f"{weights} is no checkpoint, or is damaged (")
+    assert not (tmp_path / "mentions.csv").exists()
 
 
 @pytest.mark.parametrize("folder", [REPOSITORY, BUNDLE], ids=["repository", "bundle"])

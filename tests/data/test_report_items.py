@@ -17,15 +17,10 @@ from petct_ext.data.report_items import (
     tag_report,
 )
 from petct_ext.errors import InputDataError
+from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, MENTIONS, TOKEN_IDS
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.vocabulary import learn_vocabulary
-from petct_ext.transforms.text import (
-    MENTION_LABEL,
-    MENTION_TOKENS,
-    MENTIONS,
-    TOKEN_IDS,
-    TokenizeReportd,
-)
+from petct_ext.transforms.text import TokenizeReportd
 
 TEXT = (
     "HISTORY: Lung cancer.\nFINDINGS:\nCHEST: Uptake in the left lung. Nothing else to say.\n"

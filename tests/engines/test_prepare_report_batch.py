@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from petct_ext.engines.prepare_report_batch import prepare_report_batch
-from petct_ext.transforms.text import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
+from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
 
 
 def test_targets_are_nan_outside_of_judged_mentions() -> None:

@@ -14,7 +14,7 @@ from petct_ext.data.schemas import MENTIONS as MENTIONS_TABLE
 from petct_ext.data.schemas import read_table
 from petct_ext.errors import InputDataError, OutputError
 from petct_ext.handlers.mention_saver import MentionSaver, MentionScoreSaver
-from petct_ext.transforms.text import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
+from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
 
 
 def place(exam_id: str, start: int) -> dict[str, Any]:
@@ -86,4 +86,4 @@ def test_scores_stand_beside_those_of_the_rules(tmp_path: Path) -> None:
 
 def test_scores_of_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="no annotated mention was scored"):
-        MentionScoreSaver(tmp_path / "metrics.csv")._write(Engine(lambda engine, batch: None))
+        MentionScoreSaver(tmp_path / "metrics.csv").write([])

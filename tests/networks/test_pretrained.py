@@ -1,8 +1,9 @@
-"""An encoder starts from another one's weights, all of them, or is refused."""
+"""Weights fit the network in every tensor, or are refused before anything slow begins."""
 
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from petct_ext.errors import InputDataError
 from petct_ext.networks import RegionClassifier
-from petct_ext.networks.pretrained import load_encoder
+from petct_ext.networks.pretrained import check_weights, load_encoder
 
 
 def network(
@@ -62,9 +63,17 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
         load_encoder(network(), tmp_path / "absent.pt")
 
 
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_damaged_file_is_told(scan_model: Path, size: int) -> None:
+    scan_model.write_bytes(scan_model.read_bytes()[:size])
+    for read in (load_encoder, check_weights):
+        with pytest.raises(InputDataError, match=r"model\.pt is no checkpoint, or is damaged \("):
+            read(network(5), scan_model)
+
+
 def test_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_text("not weights")
-    with pytest.raises(InputDataError, match=r"model\.pt is no checkpoint \("):
+    with pytest.raises(InputDataError, match=r"model\.pt is no checkpoint, or is damaged \(U"):
         load_encoder(network(), tmp_path / "model.pt")
     with pytest.raises(InputDataError, match="is no checkpoint"):
         load_encoder(network(), tmp_path)
@@ -88,7 +97,7 @@ def test_other_encoder_is_refused_and_the_first_tensor_named(
 ) -> None:
     target = network(width=width, stage=stage)
     before = {k: v.clone() for k, v in target.state_dict().items()}
-    with pytest.raises(InputDataError, match=rf"do not fit, first 'encoder\.{first}[^']*'; set"):
+    with pytest.raises(InputDataError, match=rf"encoder of .* does not fit: .* \(encoder\.{first}"):
         load_encoder(target, scan_model)
     for key, value in target.state_dict().items():
         torch.testing.assert_close(value, before[key])
@@ -100,6 +109,67 @@ def test_one_lacking_tensor_is_enough_to_refuse(scan_model: Path) -> None:
     del state[lacking]
     torch.save(state, scan_model)
     with pytest.raises(
-        InputDataError, match=rf"1 encoder tensor\(s\) do not fit, first '{lacking}'"
+        InputDataError,
+        match=rf": 1 of \d+ tensors differ \({lacking}: expected .*, found none\); set",
     ):
         load_encoder(network(), scan_model)
+
+
+def test_own_weights_are_returned_whole_and_the_network_stays(scan_model: Path) -> None:
+    target = network(5)
+    before = {k: v.clone() for k, v in target.state_dict().items()}
+    state = check_weights(target, scan_model)
+    saved = torch.load(scan_model, weights_only=True)
+    assert state.keys() == saved.keys()
+    for key, value in target.state_dict().items():
+        torch.testing.assert_close(state[key], saved[key])
+        torch.testing.assert_close(value, before[key])
+
+
+def test_weights_may_be_the_model_of_a_larger_checkpoint(scan_model: Path) -> None:
+    state = torch.load(scan_model, weights_only=True)
+    torch.save({"model": state, "optimizer": {"lr": 1.0}}, scan_model)
+    assert check_weights(network(5), scan_model).keys() == state.keys()
+
+
+def test_other_region_list_is_told_with_both_shapes(scan_model: Path) -> None:
+    with pytest.raises(InputDataError, match=r"model\.pt does not fit the network: ") as caught:
+        check_weights(network(6), scan_model)
+    message = str(caught.value)
+    assert re.search(r"\(head\.\w+: expected \(6, .*\), found \(5, .*\);", message)
+    assert "\n" not in message
+    assert "set network_def" in message
+
+
+def test_only_the_first_of_many_differences_are_named(scan_model: Path) -> None:
+    with pytest.raises(InputDataError, match=r"differ \((encoder\.[^;]+; ){3}\.\.\.\); set"):
+        check_weights(network(5, width=0.125), scan_model)
+
+
+def test_weights_that_the_network_lacks_are_told(scan_model: Path) -> None:
+    state = torch.load(scan_model, weights_only=True)
+    torch.save(state | {"extra.bias": torch.ones(3)}, scan_model)
+    with pytest.raises(InputDataError, match=r"\(extra\.bias: expected none, found \(3,\)\)"):
+        check_weights(network(5), scan_model)
+
+
+def test_missing_weights_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match=r"absent\.pt does not exist; "):
+        check_weights(network(), tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [1, 2], {"model": 3}, {"epoch": 1}])
+def test_content_other_than_weights_is_told(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(InputDataError, match=r"model\.pt is no plain state dict; give the model"):
+        check_weights(network(), tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_of_a_diverged_training_are_refused(scan_model: Path, value: float) -> None:
+    state = torch.load(scan_model, weights_only=True)
+    key = next(iter(state))
+    state[key].view(-1)[0] = value
+    torch.save(state, scan_model)
+    with pytest.raises(InputDataError, match=rf"1 of \d+ tensors hold values .* first {key}; "):
+        check_weights(network(5), scan_model)

@@ -112,7 +112,7 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
     (
         "draw_attention",
         ("--config", CONFIG, "--checkpoint", "model.pt", *DRAW),
-        "model.pt does not fit",
+        "model.pt is no checkpoint, or is damaged",
     ),
     (
         "draw_attention",

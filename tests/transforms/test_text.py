@@ -10,8 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports.vocabulary import learn_vocabulary
-from petct_ext.transforms.text import (
+from petct_ext.keys import (
     MENTION_LABEL,
     MENTION_PROB,
     MENTION_RULE,
@@ -19,10 +18,9 @@ from petct_ext.transforms.text import (
     MENTIONS,
     REFERENCE,
     TOKEN_IDS,
-    MentionProbabilitiesd,
-    TokenizeReportd,
-    mention_probabilities,
 )
+from petct_ext.reports.vocabulary import learn_vocabulary
+from petct_ext.transforms.text import MentionProbabilitiesd, TokenizeReportd, mention_probabilities
 
 TEXT = "Uptake in the liver and in the spleen."
 TOKENIZER = learn_vocabulary([TEXT] * 5, size=120)
