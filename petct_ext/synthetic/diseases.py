@@ -93,8 +93,8 @@ def disease_patterns() -> tuple[DiseasePattern, ...]:
 def sample_patients(num_patients: int, *, seed: int) -> list[Patient]:
     """Draws patients; patient k depends on ``seed`` and k only.
 
-    About a quarter of the exams show no active disease, and about 6 % of the lesions are left out
-    of the report (``mentioned=False``; all lesions of a region together, never all of an exam).
+    About three exams in ten show no active disease, and about 6 % of the lesions are left out of
+    the report (``mentioned=False``; all lesions of a region together, never all of an exam).
 
     Args:
         num_patients: how many, 0 or more.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from petct_ext.synthetic.patients import Exam, Lesion, Patient, Physiology
 
 PHYSIOLOGY = Physiology(
@@ -22,6 +25,13 @@ PHYSIOLOGY = Physiology(
     kidneys=4.0,
     brown_fat=0.0,
 )
+
+given_any_habitus = given(
+    sex=st.sampled_from(["F", "M"]),
+    height_m=st.floats(1.45, 2.02),
+    body_mass_index=st.floats(18, 42),
+)
+"""Decorator of tests that must hold for every adult."""
 
 
 def phantom_patient(

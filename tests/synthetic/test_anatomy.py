@@ -6,8 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
 from petct_ext.errors import InputDataError, UnknownRegionError
 from petct_ext.ontology.regions import RegionOntology
@@ -16,7 +15,12 @@ from petct_ext.synthetic.scanner import scan_grids
 from petct_ext.synthetic.shapes import Outline
 from petct_ext.synthetic.sites import site_mm
 from petct_ext.synthetic.tissues import HU, UPTAKE_SIGMA, organ_suv
-from tests.synthetic.phantom_patients import PHYSIOLOGY, phantom_patient, with_second_exam
+from tests.synthetic.phantom_patients import (
+    PHYSIOLOGY,
+    given_any_habitus,
+    phantom_patient,
+    with_second_exam,
+)
 
 REGIONS = tuple(RegionOntology.default())
 ONE_SEX = {"prostate": "M", "uterus": "F", "ovary": "F"}
@@ -147,11 +151,7 @@ def test_the_tall_are_longer_and_the_heavy_wider() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    sex=st.sampled_from(["F", "M"]),
-    height_m=st.floats(1.45, 2.02),
-    body_mass_index=st.floats(18, 42),
-)
+@given_any_habitus
 def test_weight_of_the_scanned_part_fits_the_weight_of_the_patient(
     sex: str, height_m: float, body_mass_index: float
 ) -> None:

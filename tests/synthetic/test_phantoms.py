@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
 from petct_ext.synthetic.anatomy import Body, build_body
 from petct_ext.synthetic.patients import Lesion, Patient
@@ -20,7 +19,12 @@ from petct_ext.synthetic.phantoms import (
     place_lesions,
 )
 from petct_ext.synthetic.scanner import scan_grids
-from tests.synthetic.phantom_patients import PHYSIOLOGY, phantom_patient, with_second_exam
+from tests.synthetic.phantom_patients import (
+    PHYSIOLOGY,
+    given_any_habitus,
+    phantom_patient,
+    with_second_exam,
+)
 
 
 def placed(patient: Patient, number: int = 0) -> tuple[Body, tuple[PlacedLesion, ...]]:
@@ -47,11 +51,7 @@ def value_at(volume: np.ndarray, grid: Grid, point: np.ndarray) -> float:
 
 
 @settings(max_examples=8, deadline=None)
-@given(
-    sex=st.sampled_from(["F", "M"]),
-    height_m=st.floats(1.45, 2.02),
-    body_mass_index=st.floats(18, 42),
-)
+@given_any_habitus
 def test_uptake_is_never_negative_and_about_one_per_gram(
     sex: str, height_m: float, body_mass_index: float
 ) -> None:
