@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from monai.data import MetaTensor
 
 from petct_ext.data.collate import pad_slices
 from petct_ext.networks import RegionClassifier
@@ -31,3 +32,9 @@ def test_padding_gets_no_attention() -> None:
     weights = network.attention(batch["image"], batch["num_slices"])
     assert not weights[0, ..., 1:].any()
     assert weights[1, ..., 1:].any()
+
+
+def test_batch_is_a_plain_tensor_without_meta_data() -> None:
+    image = MetaTensor(torch.ones(2, 4, 4, 3))
+    batch = pad_slices([{"image": image, "label": torch.ones(1), "exam_id": "E1"}])
+    assert type(batch["image"]) is torch.Tensor
