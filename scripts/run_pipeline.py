@@ -97,9 +97,14 @@ def require_cohort(plan: Plan) -> None:
     """Looks at the door for what a later step would miss."""
     if not plan.data.is_dir():
         raise InputDataError(f"{plan.data} is not a folder; it should hold dicom/ and reports.csv.")
-    for name in ("dicom", "reports.csv"):
-        if not (plan.data / name).exists():
-            raise InputDataError(f"{plan.data} lacks {name}; README.md tells the form of a cohort.")
+    if not (plan.data / "dicom").exists() and not (plan.data / "nifti_pairs.csv").exists():
+        raise InputDataError(
+            f"{plan.data} lacks dicom (or nifti_pairs.csv); README.md tells the form of a cohort."
+        )
+    if not (plan.data / "reports.csv").exists():
+        raise InputDataError(
+            f"{plan.data} lacks reports.csv; README.md tells the form of a cohort."
+        )
     if plan.labeler == "model" and not (plan.data / "annotations.csv").exists():
         raise InputDataError(
             f"{plan.data} lacks annotations.csv, from which the report labeler learns; judge some "
@@ -146,14 +151,17 @@ def cohort_steps(plan: Plan) -> list[Step]:
                 (data / "cohort.json",),
             )
         )
+    dicom, pairs = data / "dicom", data / "nifti_pairs.csv"
+    scans = pairs if pairs.is_file() and not dicom.exists() else dicom
+    source = ["--nifti-pairs", pairs] if scans == pairs else [dicom]
     salt = data / "project_salt.txt"
     salt_file = ["--salt-file", salt] if plan.is_phantom or salt.is_file() else []
     steps.append(
         Step(
             "index",
-            "Find exams in the DICOM folder",
-            script("index_exams", data / "dicom", "--work", work, *salt_file, *workers),
-            (data / "dicom",),
+            "Find exams and their series",
+            script("index_exams", *source, "--work", work, *salt_file, *workers),
+            (scans,),
             (work / "exams.csv", work / "series.csv", work / "private" / "identifiers.csv"),
             exams_may_fail=True,
         )

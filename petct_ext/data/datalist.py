@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import pandas as pd
 
 from petct_ext.data.schemas import LABELS, PREPARED, SPLITS, read_table
+from petct_ext.dicom.convert import SUV_BW
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json, write_json
 
-__all__ = ["SECTIONS", "build_datalist", "load_datalist"]
+__all__ = ["SECTIONS", "build_datalist", "load_datalist", "usable_exams"]
+
+_LOGGER = logging.getLogger(__name__)
 
 SECTIONS = ("training", "validation", "test")
 """Sections of a datalist. Other keys hold notes."""
@@ -80,7 +84,32 @@ def load_datalist(
     ]
 
 
-def build_datalist(work: Path, path: Path, *, labels: Path | None = None) -> dict[str, int]:
+def usable_exams(prepared: pd.DataFrame, *, any_units: bool = False) -> pd.DataFrame:
+    """Returns the prepared exams whose PET is in SUVbw; says how many others are left out.
+
+    Args:
+        prepared: schema PREPARED.
+        any_units: keep exams whose PET is in other units; a network that has seen SUV only makes
+            nothing of them.
+    """
+    prepared = prepared[prepared.status == "ok"]
+    others = prepared[~prepared.pet_units.isin(["", SUV_BW])]
+    if any_units or others.empty:
+        return prepared
+    counts = ", ".join(f"{n} in {units}" for units, n in others.pet_units.value_counts().items())
+    _LOGGER.warning(
+        "%d of %d prepared exam(s) are left out, since their PET is not in SUVbw (%s); "
+        "prepared.csv says why, scripts/prepare_exams.py --suv-overrides supplies what is missing",
+        len(others),
+        len(prepared),
+        counts,
+    )
+    return prepared.drop(others.index)
+
+
+def build_datalist(
+    work: Path, path: Path, *, labels: Path | None = None, any_units: bool = False
+) -> dict[str, int]:
     """Joins prepared exams, splits and labels into a datalist.
 
     Args:
@@ -88,6 +117,7 @@ def build_datalist(work: Path, path: Path, *, labels: Path | None = None) -> dic
         path: where to write; image paths are relative to its folder.
         labels: weak labels, one column per region; None writes exams without labels, all of them
             in the section ``test``, for prediction only.
+        any_units: see :func:`usable_exams`.
 
     Returns:
         The number of exams in each section.
@@ -96,7 +126,7 @@ def build_datalist(work: Path, path: Path, *, labels: Path | None = None) -> dic
         InputDataError: if a table is missing or broken, or a section would be empty.
         OutputError: if the datalist cannot be written.
     """
-    prepared = read_table(work / "prepared.csv", PREPARED).query("status == 'ok'")
+    prepared = usable_exams(read_table(work / "prepared.csv", PREPARED), any_units=any_units)
     splits = read_table(work / "splits.csv", SPLITS) if labels else _all_test(prepared)
     joined = prepared.merge(splits, on="exam_id", validate="one_to_one")
     by_exam: Mapping[str, Mapping[str, float]] = {}

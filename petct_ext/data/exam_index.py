@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import logging
-import re
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from petct_ext.data.exam_rows import exam_row, identifier_row, series_rows
 from petct_ext.data.schemas import EXAMS, IDENTIFIERS, SERIES, write_table
-from petct_ext.dicom.exam import ExamChoice, Series, choose_series, group_by_study
-from petct_ext.dicom.headers import FileHeader, find_files, read_headers
-from petct_ext.dicom.pseudonyms import pseudonym
+from petct_ext.dicom.archive import read_archive
+from petct_ext.dicom.exam import choose_exams
+from petct_ext.dicom.pseudonyms import Pseudonyms
+from petct_ext.dicom.series_groups import group_studies
 from petct_ext.errors import InputDataError
-from petct_ext.files import make_folder, write_json
+from petct_ext.files import atomic_path, make_folder, write_json
 
-__all__ = ["age_years", "index_exams"]
+__all__ = ["ExamIndex", "count_reasons", "index_exams", "write_index"]
 
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class ExamIndex:
+    """What an index holds, from wherever the exams come.
+
+    Attributes:
+        root: folder to which the paths of ``files`` are relative.
+        exams: rows of the schema EXAMS.
+        series: rows of the schema SERIES.
+        identifiers: rows of the schema IDENTIFIERS.
+        files: files of the chosen series, by series id.
+    """
+
+    root: Path
+    exams: list[dict[str, Any]] = field(default_factory=list)
+    series: list[dict[str, Any]] = field(default_factory=list)
+    identifiers: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+
 def index_exams(
-    dicom: Path, work: Path, *, salt: str, min_slices: int = 16, workers: int = 1
+    dicom: Path,
+    work: Path,
+    *,
+    salt: str,
+    keep_ids: bool = False,
+    shift_dates: bool = False,
+    min_slices: int = 16,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Writes ``exams.csv`` and ``series.csv``, and ``private/`` with what may identify patients.
 
     Every study with a PET becomes an exam; one that cannot be used is kept with status
-    ``quarantined`` and the reason. ``private/identifiers.csv`` links pseudonymous ids to
-    identities, ``private/series_files.json`` holds the files of the chosen series.
+    ``quarantined`` and the reason. ``private/`` holds ``identifiers.csv``, which links pseudonymous
+    ids to identities, ``series_files.json`` with the files of the chosen series,
+    ``unread_files.csv`` with what gave no header, and ``header_cache/``, thanks to which another
+    run reads only what is new and a killed run goes on.
 
     Args:
         dicom: any tree of DICOM files.
         work: the work folder.
-        salt: secret for the pseudonyms.
+        salt: secret of the project for pseudonyms and shifts.
+        keep_ids: keep identifiers instead; see :class:`~petct_ext.dicom.pseudonyms.Pseudonyms`.
+        shift_dates: shift the dates of each patient by up to a year.
         min_slices: series with fewer slices are left out.
         workers: processes that read headers.
 
@@ -42,122 +74,80 @@ def index_exams(
         The table of exams, schema EXAMS.
 
     Raises:
-        InputDataError: if there is no DICOM file, no PET/CT study, or no usable exam.
+        InputDataError: if there is no DICOM file, no PET/CT study, or no usable exam; in the last
+            case the tables are written and say why.
         OutputError: if ``work`` cannot be written to.
     """
-    make_folder(work)
-    studies = group_by_study(read_headers(find_files(dicom), workers=workers))
-    exams, series_rows, identifiers, files = [], [], [], {}
-    for uid, series in studies.items():
-        if not any(s.first.text("Modality") == "PT" for s in series):
-            continue
-        choice = choose_series(series, min_slices=min_slices)
-        exam_id = pseudonym("E", uid, salt=salt)
-        row, identifier = _exam_row(exam_id, choice, series, salt)
-        exams.append(row)
-        identifiers.append(identifier | {"study_instance_uid": uid})
-        series_rows += _series_rows(exam_id, choice, series, salt)
+    names = Pseudonyms(salt, keep_ids=keep_ids, shift_dates=shift_dates)
+    private = _private_folder(work)
+    archive = read_archive(dicom, private / "header_cache", workers=workers)
+    _write_unread(archive.unread, private / "unread_files.csv")
+    studies = group_studies(archive.headers)
+    index = ExamIndex(dicom)
+    for choice in choose_exams(studies, min_slices=min_slices):
+        identifiers = identifier_row(choice, names)
+        exam = exam_row(choice, identifiers, names, root=dicom)
+        index.identifiers.append(identifiers)
+        index.exams.append(exam)
+        index.series += series_rows(choice, exam["exam_id"], names)
         for chosen in (choice.pet, choice.ct):
             if chosen is not None:
-                series_id = pseudonym("S", chosen.uid, salt=salt)
-                files[series_id] = [str(f.path.relative_to(dicom)) for f in chosen.files]
-    if not exams:
+                index.files[names.name("S", chosen.key)] = [f.path for f in chosen.files]
+    if not index.exams:
         raise InputDataError(
             f"{dicom} holds {len(studies)} DICOM studies, none with a PET series; is this the "
             "right folder?"
         )
-    table = pd.DataFrame(exams).sort_values("exam_id", ignore_index=True)
-    _require_usable(table, dicom)
-    private = make_folder(work / "private")
-    private.chmod(0o700)
-    write_json(private / "series_files.json", {"dicom": str(dicom.resolve()), "files": files})
-    write_table(pd.DataFrame(identifiers), private / "identifiers.csv", IDENTIFIERS)
-    write_table(pd.DataFrame(series_rows), work / "series.csv", SERIES)
+    return write_index(index, work)
+
+
+def write_index(index: ExamIndex, work: Path) -> pd.DataFrame:
+    """Writes the tables of an index; see :func:`index_exams`.
+
+    Returns:
+        The table of exams, schema EXAMS, in order of exam ids.
+
+    Raises:
+        InputDataError: if no exam can be used; the tables are written all the same.
+        OutputError: if ``work`` cannot be written to.
+    """
+    private = _private_folder(work)
+    table = pd.DataFrame(index.exams).sort_values("exam_id", ignore_index=True)
+    identifiers = pd.DataFrame(index.identifiers).astype({"date_shift_days": "Int64"})
+    write_json(
+        private / "series_files.json", {"dicom": str(index.root.resolve()), "files": index.files}
+    )
+    write_table(identifiers, private / "identifiers.csv", IDENTIFIERS)
+    write_table(pd.DataFrame(index.series), work / "series.csv", SERIES)
     write_table(table, work / "exams.csv", EXAMS)
+    for reason, count in count_reasons(table).items():
+        _LOGGER.warning("%d exam(s) quarantined: %s", count, reason)
+    if not (table["status"] == "ok").any():
+        raise InputDataError(
+            f"none of the {len(table)} PET studies in {index.root} can be used; the first one "
+            f"{table['reason'].iloc[0]}. {work / 'series.csv'} says why series were left out."
+        )
     return table
 
 
-def age_years(text: str) -> float | None:
-    """Reads a DICOM age (0010,1010) such as ``061Y``, ``61Y``, ``018M`` or ``061``, in years.
-
-    Returns:
-        The age, None if the text is empty or no age.
-
-    Example:
-        >>> age_years("061Y"), age_years("018M"), age_years("")
-        (61.0, 1.5, None)
-    """
-    match = re.fullmatch(r"(\d{1,3})([DWMY]?)", text.strip().upper())
-    if match is None:
-        return None
-    per_year = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}[match[2]]
-    return int(match[1]) / per_year
+def count_reasons(exams: pd.DataFrame) -> Mapping[str, int]:
+    """Counts exams that cannot be used by reason; numbers in a reason are replaced by ``#``."""
+    bad = exams.loc[exams["status"] != "ok", "reason"]
+    counts = bad.str.replace(r"(?<![\d(,])\d+(?![\d,)])", "#", regex=True).value_counts()
+    return {str(reason): int(count) for reason, count in counts.items()}
 
 
-def _require_usable(table: pd.DataFrame, dicom: Path) -> None:
-    bad = table[table.status != "ok"]
-    for reason, count in bad.reason.value_counts().items():
-        _LOGGER.warning("%d exam(s) quarantined: %s", count, reason)
-    if len(bad) == len(table):
-        raise InputDataError(
-            f"none of the {len(table)} PET studies in {dicom} can be used; the first one "
-            f"{table.reason.iloc[0]}."
-        )
+def _private_folder(work: Path) -> Path:
+    """Makes ``private/``, readable by its owner alone, before anything is written into it."""
+    private = make_folder(work / "private")
+    private.chmod(0o700)
+    return private
 
 
-def _exam_row(
-    exam_id: str, choice: ExamChoice, series: list[Series], salt: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    header = (choice.pet or series[0]).first
-    raw_patient = header.text("PatientID")
-    problem = choice.problem
-    if not raw_patient:
-        problem, raw_patient = "has no Patient ID (0010,0020)", f"unknown {exam_id}"
-    exam_date = _iso_date(header)
-    if not exam_date:
-        problem, exam_date = problem or "has no Study Date (0008,0020)", "1900-01-01"
-    patient_id = pseudonym("P", raw_patient, salt=salt)
-    row: dict[str, Any] = {
-        "exam_id": exam_id,
-        "patient_id": patient_id,
-        "exam_date": exam_date,
-        "status": "quarantined" if problem else "ok",
-        "reason": problem,
-        "pet_series": pseudonym("S", choice.pet.uid, salt=salt) if choice.pet else "",
-        "ct_series": pseudonym("S", choice.ct.uid, salt=salt) if choice.ct else "",
-        "sex": sex if (sex := header.text("PatientSex")[:1].upper()) in ("F", "M", "O") else "",
-        "age_years": age_years(header.text("PatientAge")),
-        "weight_kg": header.number("PatientWeight"),
-        "height_m": header.number("PatientSize"),
-        "study_description": header.text("StudyDescription"),
-        "manufacturer": header.text("Manufacturer"),
-        "model": header.text("ManufacturerModelName"),
-        "tracer": header.text("Tracer"),
-        "injected_dose_bq": header.number("InjectedDoseBq"),
-    }
-    return row, {"exam_id": exam_id, "patient_id": patient_id, "raw_patient_id": raw_patient}
-
-
-def _iso_date(header: FileHeader) -> str:
-    try:
-        return datetime.strptime(header.text("StudyDate"), "%Y%m%d").date().isoformat()
-    except ValueError:
-        return ""
-
-
-def _series_rows(
-    exam_id: str, choice: ExamChoice, series: list[Series], salt: str
-) -> list[dict[str, Any]]:
-    chosen = {s.uid for s in (choice.pet, choice.ct) if s is not None}
-    return [
-        {
-            "series_id": pseudonym("S", s.uid, salt=salt),
-            "exam_id": exam_id,
-            "modality": s.first.text("Modality") or "missing",
-            "description": s.first.text("SeriesDescription"),
-            "num_slices": len(s.files),
-            "chosen": int(s.uid in chosen),
-            "reason": choice.reasons[s.uid],
-        }
-        for s in series
+def _write_unread(unread: Mapping[str, str], path: Path) -> None:
+    rows = [
+        {"path": name.encode("utf-8", "backslashreplace").decode(), "reason": reason}
+        for name, reason in sorted(unread.items())
     ]
+    with atomic_path(path) as partial:
+        pd.DataFrame(rows, columns=["path", "reason"]).to_csv(partial, index=False)

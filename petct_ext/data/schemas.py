@@ -31,6 +31,7 @@ __all__ = [
     "SERIES",
     "SPLITS",
     "SURVIVAL",
+    "SUV_OVERRIDES",
     "Column",
     "Kind",
     "Schema",
@@ -97,6 +98,7 @@ _MAYBE_NUMBER = Column(Kind.NUMBER, required=False, filled=False)
 _INTEGER = Column(Kind.INTEGER)
 _DATE = Column(Kind.DATE)
 _MAYBE_DATE = Column(Kind.DATE, filled=False)
+_CT_MATCHES = ("frame_of_reference", "nearest_in_time")
 
 # What a group brings. Keys are raw DICOM identifiers, so these files stay in the hospital.
 
@@ -147,6 +149,7 @@ IDENTIFIERS = _schema(
     patient_id=_TEXT,
     study_instance_uid=_TEXT,
     raw_patient_id=_TEXT,
+    date_shift_days=Column(Kind.INTEGER, required=False, filled=False),  # added to true dates
 )
 """The only table that links pseudonymous ids to identities; lies in ``private/``."""
 
@@ -170,17 +173,21 @@ EXAMS = _schema(
     tracer=_MAYBE_TEXT,
     injected_dose_bq=_MAYBE_NUMBER,
     uptake_time_s=_MAYBE_NUMBER,
+    uptake_min=_MAYBE_NUMBER,  # by a few slices' headers; preparation checks all and is exact
+    ct_match=Column(required=False, filled=False, choices=_CT_MATCHES),
+    notes=_MAYBE_TEXT,
 )
 """One row per exam with its chosen PET and CT series."""
 
 SERIES = _schema(
     "series",
-    key=("series_id",),
+    key=("exam_id", "series_id"),  # a CT of its own study may serve several exams
     series_id=_TEXT,
     exam_id=_TEXT,
     modality=_TEXT,
     description=_MAYBE_TEXT,
     num_slices=_INTEGER,
+    extent_mm=_MAYBE_NUMBER,
     chosen=Column(Kind.BINARY),
     reason=_TEXT,
 )
@@ -196,8 +203,20 @@ PREPARED = _schema(
     ct=Column(filled=False),
     num_slices=Column(Kind.INTEGER, filled=False),
     suv_bw_factor=_MAYBE_NUMBER,
+    pet_units=_MAYBE_TEXT,  # empty in tables of earlier versions, which knew SUVbw only
 )
-"""Volumes on one grid: PET in SUVbw (g/mL), CT in HU; paths relative to the table."""
+"""Volumes on one grid: CT in HU, PET in ``pet_units``; paths relative to the table."""
+
+SUV_OVERRIDES = _schema(
+    "SUV overrides",
+    key=("exam_id",),
+    exam_id=_TEXT,
+    weight_kg=_MAYBE_NUMBER,
+    injected_dose_bq=_MAYBE_NUMBER,
+    half_life_s=_MAYBE_NUMBER,
+    injection_time=_MAYBE_TEXT,
+)
+"""What a group supplies where DICOM headers lack it or are known to be wrong."""
 
 MENTIONS = _schema(
     "mentions",

@@ -6,15 +6,12 @@ there is named, with the reason, so that a reader never takes a missing part for
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-from petct_ext import __version__
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.html_elements import Section, key_figures, notice, table
+from petct_ext.evaluation.html_elements import Section, notice, table
+from petct_ext.evaluation.html_frame import render_page
 from petct_ext.evaluation.html_results import detection_section, survival_section
 from petct_ext.evaluation.html_sections import cohort_section, label_section, overlay_section
 from petct_ext.evaluation.run_facts import RunFacts, read_run_facts, step_section
@@ -23,6 +20,10 @@ from petct_ext.files import write_text
 __all__ = ["build_page", "write_page"]
 
 _TITLE = "Whole-body FDG-PET/CT: what this run found"
+_LEAD = (
+    "Abnormality detection by anatomical region, learned from radiology reports, and survival "
+    "after the last exam."
+)
 
 
 def build_page(work: str | Path, *, title: str = _TITLE) -> str:
@@ -56,24 +57,7 @@ def build_page(work: str | Path, *, title: str = _TITLE) -> str:
             "first or check the path."
         )
     sections.append(_missing_section(facts, sections))
-    shown = [section for section in sections if section.body]
-    figures = [figure for section in sections for figure in section.figures]
-    main = "".join(
-        f'<section id="{section.name}">\n<h2>{escape(section.title)}</h2>\n{section.body}'
-        "</section>\n"
-        for section in shown
-    )
-    links = "".join(f'<li><a href="#{s.name}">{escape(s.title)}</a></li>\n' for s in shown)
-    return _TEMPLATE.format(
-        title=escape(title),
-        css=_resource("page.css"),
-        js=_resource("page.js"),
-        links=links,
-        notices=_notices(facts, sections),
-        figures=key_figures(figures),
-        main=main,
-        version=escape(__version__),
-    )
+    return render_page(title, sections, lead=_LEAD, notices=_notices(facts, sections))
 
 
 def write_page(work: str | Path, *, title: str = _TITLE) -> Path:
@@ -139,45 +123,3 @@ def _missing_section(facts: RunFacts, sections: Sequence[Section]) -> Section:
     if not rows:
         return Section("missing", "Not on this page", "<p>Nothing is missing.</p>\n")
     return Section("missing", "Not on this page", table(rows, {"what": "what", "why": "why"}))
-
-
-def _resource(name: str) -> str:
-    text = (files("petct_ext.evaluation") / name).read_text(encoding="utf-8")
-    # An end tag inside would close the element that holds it.
-    if re.search(r"</(?:style|script)", text, flags=re.IGNORECASE):
-        raise InputDataError(f"{name} holds an end tag; the page would break.")
-    return text
-
-
-_TEMPLATE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{css}</style>
-</head>
-<body>
-<div class="page">
-<nav aria-label="Sections"><ol>
-<li><a href="#top">Overview</a></li>
-{links}</ol></nav>
-<main id="top">
-<header>
-<h1>{title}</h1>
-<p class="lead">Abnormality detection by anatomical region, learned from radiology reports, and
-survival after the last exam. Click a column heading to sort a table.</p>
-{notices}{figures}</header>
-{main}<footer>Made by petct_ext {version}. Exam and patient ids are pseudonyms. Method: Eyuboglu et
-al., Multi-task weak supervision enables anatomically-resolved abnormality detection in whole-body
-FDG-PET/CT, Nature Communications 12:1880 (2021).</footer>
-</main>
-</div>
-<script>
-{js}</script>
-</body>
-</html>
-"""

@@ -211,9 +211,13 @@ def _json_label(status: float) -> int | None:
 
 
 def _by_pseudonym(tables: CohortTables) -> pd.DataFrame:
-    pseudonym = tables.identifiers.drop_duplicates("raw_patient_id")
-    pseudonym_of = pseudonym.set_index("raw_patient_id")["patient_id"]
-    outcomes = tables.outcomes.assign(patient_id=tables.outcomes["patient_id"].map(pseudonym_of))
+    pseudonym = tables.identifiers.drop_duplicates("raw_patient_id").set_index("raw_patient_id")
+    raw_ids = tables.outcomes["patient_id"]
+    outcomes = tables.outcomes.assign(patient_id=raw_ids.map(pseudonym["patient_id"]))
+    if "date_shift_days" in pseudonym:  # exams.csv has shifted dates: shift these by as much
+        days = raw_ids.map(pseudonym["date_shift_days"].astype("float64")).fillna(0.0)
+        for column in ("death_date", "last_contact_date"):
+            outcomes[column] = _shifted(outcomes[column], days)
     unknown = int(outcomes["patient_id"].isna().sum())
     if unknown:
         _logger.info("%d rows of outcomes.csv belong to patients without an exam here", unknown)
@@ -223,6 +227,14 @@ def _by_pseudonym(tables: CohortTables) -> pd.DataFrame:
             "outcomes.csv: two raw patient ids lead to one pseudonym; merge their rows."
         )
     return outcomes
+
+
+def _shifted(dates: pd.Series, days: pd.Series) -> pd.Series:
+    """Adds days to dates ``YYYY-MM-DD``; empty ones stay empty."""
+    moved = pd.to_datetime(dates.where(dates != ""), format="%Y-%m-%d") + pd.to_timedelta(
+        days, unit="D"
+    )
+    return moved.dt.strftime("%Y-%m-%d").fillna("")
 
 
 def _report_columns(tables: CohortTables) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Being written."""
+"""MONAI transforms: DICOM, NIfTI and report text to what the networks read."""

@@ -7,11 +7,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
-from petct_ext.data.exam_index import age_years, index_exams
+from petct_ext.data.exam_index import count_reasons, index_exams
+from petct_ext.data.exam_rows import age_years
 from petct_ext.data.exam_volumes import prepare_exams
-from petct_ext.data.schemas import IDENTIFIERS, SERIES, read_table
+from petct_ext.data.schemas import EXAMS, IDENTIFIERS, SERIES, read_table
 from petct_ext.dicom.convert import GridChoice
 from petct_ext.errors import InputDataError
 from tests.dicom.slices import write_slices
@@ -47,7 +49,7 @@ def test_good_exam_is_prepared_and_bad_ones_are_kept_with_a_reason(cohort: Path)
     assert sorted(prepared.status) == ["ok", "quarantined", "quarantined"]
     reasons = " | ".join(prepared.reason)
     assert "has no CT series" in reasons
-    assert "PatientWeight (0010,1030) is missing" in reasons
+    assert "Weight (0010,1030) is missing" in reasons
 
 
 def test_volumes_share_a_ras_grid_and_hold_suv_and_hu(cohort: Path) -> None:
@@ -108,3 +110,124 @@ def test_folder_without_pet_is_refused(tmp_path: Path) -> None:
 )
 def test_ages_are_read_in_all_their_spellings(text: str, years: float | None) -> None:
     assert age_years(text) == years
+
+
+def write_pair(folder: Path, uid: str, **facts: Any) -> None:
+    for modality, number in (("PT", 1), ("CT", 2)):
+        write_slices(
+            folder / uid,
+            modality=modality,
+            heights_mm=HEIGHTS,
+            series=f"{uid}.{number}",
+            StudyInstanceUID=uid,
+            **facts,
+        )
+
+
+def test_columns_of_an_exam_are_filled_from_the_header(tmp_path: Path) -> None:
+    write_pair(tmp_path / "dicom", "1.2.3", StudyDescription="PET/CT WB", Manufacturer="ACME")
+    index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
+    row = read_table(tmp_path / "work" / "exams.csv", EXAMS).iloc[0]
+    facts = ["exam_date", "sex", "age_years", "weight_kg", "height_m", "study_description"]
+    assert row[facts].tolist() == ["2020-01-02", "F", 61.0, 70.0, 1.7, "PET/CT WB"]
+    facts = ["manufacturer", "injected_dose_bq", "uptake_min", "ct_match", "notes"]
+    assert row[facts].tolist() == ["ACME", 350e6, 60.0, "frame_of_reference", ""]
+
+
+def test_uptake_time_that_cannot_be_told_stays_empty(tmp_path: Path) -> None:
+    write_pair(tmp_path / "dicom", "1.2.3", SeriesTime="", AcquisitionTime="")
+    exams = index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
+    assert exams.status.tolist() == ["ok"]
+    assert exams.uptake_min.isna().all()
+
+
+def test_exam_without_patient_or_date_is_quarantined(tmp_path: Path) -> None:
+    write_pair(tmp_path / "dicom", "1.2.3")
+    write_pair(tmp_path / "dicom", "1.2.4", PatientID="")
+    write_pair(tmp_path / "dicom", "1.2.5", StudyDate="")
+    exams = index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
+    assert count_reasons(exams) == {
+        "has no Patient ID (0010,0020)": 1,
+        "has no Study Date (0008,0020)": 1,
+    }
+    unknown = exams[exams.reason.str.contains("Patient ID")].patient_id
+    assert not unknown.isin(exams[exams.status == "ok"].patient_id).any()
+
+
+def test_reasons_are_counted_without_their_numbers() -> None:
+    exams = pd.DataFrame(
+        {
+            "status": ["ok", "quarantined", "quarantined"],
+            "reason": [
+                "",
+                "has a CT that covers 12% of the PET",
+                "has a CT that covers 3% of the PET",
+            ],
+        }
+    )
+    assert count_reasons(exams) == {"has a CT that covers #% of the PET": 2}
+
+
+def test_tables_are_written_even_if_no_exam_can_be_used(tmp_path: Path) -> None:
+    write_slices(tmp_path / "dicom", modality="PT", heights_mm=HEIGHTS)
+    with pytest.raises(InputDataError, match=r"none of the 1 PET studies.*has no CT series"):
+        index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
+    assert read_table(tmp_path / "work" / "exams.csv", EXAMS).status.tolist() == ["quarantined"]
+
+
+def test_shifted_dates_keep_intervals_and_leave_no_true_date(tmp_path: Path) -> None:
+    for uid, day in (("1.2.3", "20200102"), ("1.2.4", "20200212")):
+        dates = dict.fromkeys(("StudyDate", "SeriesDate", "AcquisitionDate"), day)
+        write_pair(tmp_path / "dicom", uid, StudyDescription="WB 02.01.2020", **dates)
+    work = tmp_path / "work"
+    exams = index_exams(tmp_path / "dicom", work, salt="a secret", shift_dates=True)
+    first, second = sorted(pd.to_datetime(exams.exam_date))
+    assert (second - first).days == 41
+    identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
+    (shift,) = set(identifiers.date_shift_days)
+    assert (first - pd.Timestamp("2020-01-02")).days == shift
+    assert exams.study_description.tolist() == ["WB [date]"] * 2
+    assert exams.uptake_min.tolist() == [60.0, 60.0]
+
+
+def test_identifiers_are_kept_on_request(tmp_path: Path) -> None:
+    write_pair(tmp_path / "dicom", "1.2.3")
+    exams = index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret", keep_ids=True)
+    keys = ["exam_id", "patient_id", "pet_series", "ct_series"]
+    assert exams[keys].iloc[0].tolist() == [
+        "1.2.3",
+        "SECRET-4711",
+        "1.2.3.1.2.3.1",
+        "1.2.3.1.2.3.2",
+    ]
+
+
+def test_ct_study_of_its_own_serves_the_pet_and_is_listed_with_it(tmp_path: Path) -> None:
+    write_slices(
+        tmp_path / "dicom",
+        modality="PT",
+        heights_mm=HEIGHTS,
+        series="1",
+        StudyInstanceUID="1.2.4",
+        values=np.arange(20)[:, None, None] * np.full((4, 5), 100),
+    )
+    write_slices(tmp_path / "dicom", heights_mm=HEIGHTS, series="2")
+    exams = index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
+    assert exams.notes.tolist() == ["the CT stands in another study of the same patient"]
+    series = read_table(tmp_path / "work" / "series.csv", SERIES)
+    assert series.modality.tolist() == ["PT", "CT"]
+    assert series.chosen.tolist() == [1, 1]
+    assert prepare_exams(tmp_path / "work", grid=GRID).status.tolist() == ["ok"]
+
+
+def test_damaged_files_are_named_in_private_only(
+    cohort: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = next((cohort / "dicom" / "Doe_Jane" / "1.2.5").iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    work = cohort / "work"
+    index_exams(cohort / "dicom", work, salt="a secret")
+    unread = pd.read_csv(work / "private" / "unread_files.csv")
+    assert unread.path.tolist() == [f"Doe_Jane/1.2.5/{damaged.name}"]
+    assert "1 file(s) or folder(s) give no header" in caplog.text
+    assert "Doe" not in caplog.text

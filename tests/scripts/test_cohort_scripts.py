@@ -85,6 +85,18 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
     ("prepare_exams", ("--work", "indexed"), "series_files.json does not exist"),
     ("prepare_exams", ("--work", "broken"), "series_files.json is not valid JSON"),
     ("prepare_exams", ("--work", "gone", "--workers", "1"), "none of 1 exams could be prepared"),
+    (
+        "prepare_exams",
+        ("--work", "gone", "--suv-overrides", "predictions.csv"),
+        "predictions.csv: the SUV overrides table has no rows",
+    ),
+    (
+        "prepare_exams",
+        ("--work", "gone", "--cluster", "local", "--jobs", "0"),
+        "0 jobs were asked for",
+    ),
+    ("check_exams", ("--work", "absent"), "absent/exams.csv does not exist"),
+    ("check_exams", ("--work", "gone"), "gone/prepared.csv does not exist"),
     ("make_splits", ("--work", "absent"), "absent/exams.csv does not exist"),
     ("make_splits", ("--work", "no_rows"), "has no rows"),
     ("make_splits", ("--work", "indexed"), "1 patient(s) leave no one for"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -68,6 +69,19 @@ def test_patient_counts_once_with_the_last_prepared_exam() -> None:
     ]
     assert left_out["patient_id"].tolist() == ["P3"]
     assert "death 31 days before the last exam" in left_out["reason"].iloc[0]
+
+
+def test_outcomes_are_shifted_by_as_much_as_the_exams_of_the_patient() -> None:
+    tables = _tables()
+    days = pd.Series([-100, -100, 31, 31, 7])
+    shifted = pd.to_datetime(tables.exams["exam_date"]) + pd.to_timedelta(days, unit="D")
+    exams = tables.exams.assign(exam_date=shifted.dt.strftime("%Y-%m-%d"))
+    identifiers = tables.identifiers.assign(date_shift_days=days.astype("Int64"))
+    table, left_out = survival_table(replace(tables, exams=exams, identifiers=identifiers))
+
+    expected, expected_left_out = survival_table(tables)
+    pd.testing.assert_frame_equal(table, expected)
+    pd.testing.assert_frame_equal(left_out, expected_left_out)
 
 
 def test_patient_in_two_splits_is_refused() -> None:

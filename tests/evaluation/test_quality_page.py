@@ -1,0 +1,166 @@
+"""The page that shows every exam before training, and what it measures on a body made of boxes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from petct_ext.data.exam_volumes import prepare_exams
+from petct_ext.dicom.convert import GridChoice
+from petct_ext.errors import InputDataError
+from petct_ext.evaluation.exam_quality import ExamVolumes, find_flags, measure, read_volumes
+from petct_ext.evaluation.exam_thumbnails import draw_thumbnails
+from petct_ext.evaluation.quality_page import write_quality_page
+from petct_ext.files import read_json, write_json
+from tests.dicom.exams import write_cohort
+
+SPACING = (4.0, 4.0, 4.0)
+GRID = {"shape": [80, 80, 160], "affine": np.diag([4.0, 4.0, 4.0, 1.0]).tolist()}
+
+
+def body(*, liver_suv: float = 2.0) -> ExamVolumes:
+    """A trunk with lungs, spine and, on the right below the lung, a liver; X to the right."""
+    ct = np.full((80, 80, 160), -1000.0, dtype=np.float32)
+    pet = np.zeros_like(ct)
+    ct[15:65, 20:60], pet[15:65, 20:60] = -80.0, 0.5  # fat
+    ct[36:44, 22:30] = 400.0  # spine, at the back
+    for x in (slice(18, 34), slice(46, 62)):
+        ct[x, 30:52, 90:130] = -800.0
+    ct[42:62, 28:54, 70:90], pet[42:62, 28:54, 70:90] = 60.0, liver_suv
+    return ExamVolumes(pet, ct, SPACING)
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    facts = {"pet_units": "SUVbw", "num_slices": 160, "spacing_mm": list(SPACING)}
+    grids = {"pet": GRID, "ct": GRID}
+    return {**facts, "largest_value": 9.0, "original_grids": grids, **changes}
+
+
+def test_liver_of_a_body_is_found_on_the_right_below_the_lung() -> None:
+    row = measure(body(), record())
+    assert row["liver_suv"] == pytest.approx(2.0)
+    assert row["bone_behind_mm"] > 10
+    assert row["overlap"] == 1.0
+    assert row["activity_in_body"] == pytest.approx(1.0, abs=1e-3)
+    assert find_flags(row) == []
+
+
+def test_mirrored_body_has_no_liver_on_the_right() -> None:
+    whole = body()
+    mirrored = replace(whole, pet=whole.pet[::-1], ct=whole.ct[::-1])
+    assert measure(mirrored, record())["liver_suv"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("hot", r"liver-like SUV 20\.00 is outside 1 to 4"),
+        ("back to front", r"bone lies \d+ mm in front of the middle"),
+        ("shifted", r"\d+% of the PET's activity lies within the body"),
+        ("short CT", "the CT covers 50% of the PET's length"),
+        ("counts", "PET is in CNTS, not SUV"),
+        ("thin", "40 slices; whole-body exams have 70 to 310"),
+    ],
+)
+def test_what_went_wrong_is_flagged(change: str, message: str) -> None:
+    exam, facts = body(liver_suv=20.0 if change == "hot" else 2.0), record()
+    if change == "back to front":
+        exam = replace(exam, ct=exam.ct[:, ::-1])
+    if change == "shifted":
+        exam = replace(exam, pet=np.roll(exam.pet, 40, axis=0))
+    if change == "short CT":
+        short = {"shape": [80, 80, 80], "affine": GRID["affine"]}
+        facts = record(original_grids={"pet": GRID, "ct": short})
+    if change == "counts":
+        facts = record(pet_units="CNTS")
+    if change == "thin":
+        facts = record(num_slices=40)
+    assert re.search(message, "; ".join(find_flags(measure(exam, facts))))
+
+
+def test_picture_shows_patient_right_at_the_left_head_up_and_front_at_the_left() -> None:
+    exam = body()
+    exam.pet[:] = 0.0
+    exam.pet[60:64, 36:44, 150:154] = 7.0  # right shoulder
+    exam.ct[36:44, 56:60] = 400.0  # breastbone, brighter in front than at the back
+    exam.ct[36:44, 22:30] = -80.0
+    sheet = np.asarray(Image.open(io.BytesIO(draw_thumbnails(exam, is_suv=True))).convert("L"))
+    width = (sheet.shape[1] - 18) // 4
+    projection = sheet[16:, width + 6 : 2 * width + 6].astype(float)
+    top, left = np.unravel_index(int(projection[5:, 12:-12].argmin()), projection[5:, 12:-12].shape)
+    assert left < width / 2 - 12
+    assert top < projection.shape[0] / 4
+    sagittal = sheet[40:-20, 3 * width + 18 :].astype(float).mean(axis=0)
+    assert sagittal.argmax() < width / 2
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three exams: one good, one whose PET is not in SUV, one without pixels."""
+    root = tmp_path_factory.mktemp("quality")
+    work = write_cohort(root, {"E1": {}, "E2": {"PatientWeight": None}, "E3": {}})
+    next((root / "dicom" / "E3" / "pet").iterdir()).write_bytes(b"<b>")
+    prepare_exams(work, grid=GridChoice(in_plane=32, field_of_view_mm=64.0), suv="optional")
+    return work
+
+
+def test_page_needs_nothing_else_and_tells_what_was_left_out(work: Path) -> None:
+    rows = write_quality_page(work).set_index("exam_id")
+    page = (work / "quality" / "index.html").read_text()
+    assert len(re.findall(r"data:image/jpeg;base64,", page)) == 2
+    assert not re.search(r"<link|src=\"(?!data:)|https?://", page.replace("http://www.w3.org", ""))
+    assert "E3" in page
+    assert "E2: 20 slices" in page
+    assert "PET is in BQML, not SUV" in rows["flags"]["E2"]
+    assert "(0010,1030)" in rows["warnings"]["E2"]
+    assert np.isnan(rows["liver_suv"].astype(float)).all()  # such small bodies have no lung
+    assert (work / "quality" / "quality.csv").is_file()
+
+
+def test_number_of_pictures_can_be_limited(work: Path) -> None:
+    write_quality_page(work, num_pictures=1)
+    page = (work / "quality" / "index.html").read_text()
+    assert len(re.findall(r"data:image/jpeg;base64,", page)) == 1
+    assert "1 of 2 exams are shown" in page
+
+
+def test_pictures_can_be_read(work: Path) -> None:
+    write_quality_page(work)
+    page = (work / "quality" / "index.html").read_text()
+    for text in re.findall(r"data:image/jpeg;base64,([^\"]+)", page):
+        assert Image.open(io.BytesIO(base64.b64decode(text))).format == "JPEG"
+
+
+def test_damaged_exam_is_told_and_does_not_stop_the_page(work: Path, tmp_path: Path) -> None:
+    record_path = work / "volumes" / "E1" / "exam.json"
+    document = read_json(record_path)
+    try:
+        write_json(record_path, {})
+        rows = write_quality_page(work).set_index("exam_id")
+    finally:
+        write_json(record_path, document)
+    assert rows["flags"]["E1"].startswith("exam.json is damaged; run scripts/prepare_exams.py")
+
+
+def test_cohort_without_prepared_exams_is_refused(tmp_path: Path) -> None:
+    work = write_cohort(tmp_path, {"E1": {}})
+    header = "exam_id,status,reason,pet,ct,num_slices\n"
+    (work / "prepared.csv").write_text(header + "E1,quarantined,bad,,,\n")
+    with pytest.raises(InputDataError, match="has no exam that is ready"):
+        write_quality_page(work)
+
+
+def test_volumes_of_different_shape_are_refused(tmp_path: Path) -> None:
+    for name, size in (("pet.nii", 3), ("ct.nii", 4)):
+        nib.save(nib.Nifti1Image(np.zeros((size, 3, 3), np.int16), np.eye(4)), tmp_path / name)
+    with pytest.raises(InputDataError, match=r"shapes \(3, 3, 3\) and \(4, 3, 3\)"):
+        read_volumes(tmp_path)
