@@ -30,6 +30,7 @@ class Profile(NamedTuple):
     """What the demonstration changes: sizes only. Code and configurations are the same."""
 
     prepare: list[str]
+    pictures: str
     fractions: list[str]
     bootstrap: str
     penalizer: str
@@ -38,9 +39,10 @@ class Profile(NamedTuple):
 
 
 PROFILES = {
-    "full": Profile([], ["0.7", "0.1", "0.2"], "2000", "0", ["validation"], is_demo=False),
+    "full": Profile([], "200", ["0.7", "0.1", "0.2"], "2000", "0", ["validation"], is_demo=False),
     "demo": Profile(
         ["--in-plane", "48", "--slice-mm", "13"],
+        "12",
         ["0.62", "0.12", "0.26"],
         "1000",
         "0.1",
@@ -174,6 +176,15 @@ def cohort_steps(plan: Plan) -> list[Step]:
             (work / "exams.csv", work / "private" / "series_files.json"),
             (work / "prepared.csv",),
             exams_may_fail=True,
+        )
+    )
+    steps.append(
+        Step(
+            "check_exams",
+            "Draw the prepared exams on a page to check",
+            script("check_exams", "--work", work, "--pictures", plan.profile.pictures, *workers),
+            (work / "prepared.csv",),
+            (work / "quality" / "index.html", work / "quality" / "quality.csv"),
         )
     )
     fractions = ["--fractions", *plan.profile.fractions, "--seed", plan.seed]
@@ -401,7 +412,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--labeler", choices=["model", "rules"], default="model", help="rules needs no annotations"
     )
-    parser.add_argument("--patients", type=int, default=110, help="of the artificial cohort")
+    parser.add_argument("--patients", type=int, default=140, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     run(main, parser)

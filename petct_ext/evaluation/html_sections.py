@@ -52,6 +52,9 @@ def cohort_section(work: Path) -> Section:
         detail = f"of {patients} patients" + (f"; {usable} prepared" if usable is not None else "")
         figures.append(KeyFigure("exams", str(num_exams), detail))
     parts.append(_quarantined(exams, prepared))
+    if (work / "quality" / "index.html").is_file():
+        link = '<a href="quality/index.html">Pictures and checks of the prepared exams</a>'
+        parts.append(f"<p>{link} (quality/index.html)</p>\n")
     if splits is not None:
         counts = splits.groupby("split", sort=False).agg(
             exams=("exam_id", "nunique"), patients=("patient_id", "nunique")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from petct_ext.data.datalist import usable_exams
 from petct_ext.data.schemas import (
     EXAMS,
     IDENTIFIERS,
@@ -83,7 +84,7 @@ def survival_table(tables: CohortTables) -> tuple[pd.DataFrame, pd.DataFrame]:
         InputDataError: if a patient is in two splits, or if nobody is left.
     """
     _require_one_split(tables.splits)
-    usable = tables.prepared.loc[tables.prepared["status"] == "ok", ["exam_id"]]
+    usable = usable_exams(tables.prepared)[["exam_id"]]
     exams = tables.exams.merge(usable, on="exam_id").merge(
         tables.splits[["exam_id", "split"]], on="exam_id"
     )
