@@ -36,6 +36,7 @@ def _tables() -> CohortTables:
             "status": ["ok", "quarantined", "ok", "ok", "ok"],
             "pet": [f"volumes/{e}/pet.nii.gz" for e in exams["exam_id"]],
             "ct": [f"volumes/{e}/ct.nii.gz" for e in exams["exam_id"]],
+            "pet_units": "SUVbw",
         }
     )
     splits = exams[["exam_id", "patient_id"]].assign(
