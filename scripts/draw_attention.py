@@ -1,8 +1,8 @@
-"""Draws a few exams with what the scan model's heads attended to.
+"""Draws a few exams with the places that speak for each region being abnormal.
 
 Chooses the exams with the most certain abnormal regions (or those named by --exams), writes one
-PNG each, the attention maps as NIfTI on the grid of the volume, and overlays.csv. Attention is
-neither a segmentation nor an explanation.
+PNG each, maps as NIfTI on the grid of the volume (attention, and evidence: attention times what the
+head found there, in units of the logit), and overlays.csv. Neither is a segmentation.
 
 Example:
     python scripts/draw_attention.py --config bundles/scan_model/configs/inference.json \

@@ -26,6 +26,8 @@ from petct_ext.files import read_json
 
 __all__ = ["detection_section", "survival_section"]
 
+_FEW = " †"
+
 
 def detection_section(work: Path) -> Section:
     """AUROC per region with intervals, macro means, figures."""
@@ -153,14 +155,7 @@ def _macro_figures(macro: pd.DataFrame) -> tuple[KeyFigure, ...]:
 
 def _task_table(tasks: pd.DataFrame) -> str:
     tasks = tasks.sort_values(["experiment", "auroc"], ascending=[True, False])
-    rows: list[Mapping[Any, Any]] = [
-        {
-            **row,
-            "title": row.get("title") or task_title(str(row["task"])),
-            "auroc": _interval_of(row, "auroc"),
-        }
-        for row in tasks.to_dict("records")
-    ]
+    rows = [_task_row(row) for row in tasks.to_dict("records")]
     headings = {
         "experiment": "experiment",
         "title": "region",
@@ -174,6 +169,8 @@ def _task_table(tasks: pd.DataFrame) -> str:
     }
     if tasks["experiment"].nunique() == 1:
         del headings["experiment"]
+    if not any(row["note"] for row in rows):
+        del headings["note"]
     if tasks["target_kind"].nunique() > 1:
         headings["target_kind"] = "targets"
     if tasks["n"].nunique() > 1:
@@ -184,7 +181,17 @@ def _task_table(tasks: pd.DataFrame) -> str:
         f"Per region, {kinds}; up to {tasks['n'].max()} exams; sensitivity and specificity at "
         f"probability {threshold:g}"
     )
+    if any(row["title"].endswith(_FEW) for row in rows):
+        about += f";{_FEW} too few positives for the macro mean"
     return table(rows, headings, caption=about)
+
+
+def _task_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    title = row.get("title") or task_title(str(row["task"]))
+    note = "" if pd.isna(row.get("note")) else str(row["note"])
+    if note.startswith("under "):  # frequent, and too long for a column
+        title, note = title + _FEW, ""
+    return {**row, "title": title, "note": note, "auroc": _interval_of(row, "auroc")}
 
 
 def _interval_of(row: Mapping[Any, Any], name: str) -> Cell:

@@ -96,15 +96,16 @@ def label_section(work: Path) -> Section:
 
 
 def overlay_section(work: Path) -> Section:
-    """Pictures of exams with the attention of their regions."""
-    title, folder = "Where the model looks", work / "overlays"
+    """Pictures of exams with the evidence for their regions."""
+    title, folder = "What spoke for each region", work / "overlays"
     rows = read_free_table(folder / "overlays.csv", ("exam_id", "file"))
     if rows is None:
         reason = "not written: scripts/draw_attention.py has not run or did not finish"
         return Section("overlays", title, missing=(("overlays/overlays.csv", reason),))
     text = (
-        "Attention shows which part of the volume a region's output was computed from. It is not a "
-        "segmentation, and attention on a place does not mean that the place is abnormal."
+        "Color shows which places raised a region's output: attention times what the head found "
+        "there, each region relative to its own largest value. It is coarse, no segmentation, and "
+        "does not mean that the place is abnormal."
     )
     parts, missing = [notice("How to read these.", text)], []
     for file, of_file in rows.groupby("file", sort=False):

@@ -1,7 +1,7 @@
-"""Attention weights on the encoder's grid to maps on the grid of the volume.
+"""Attention and evidence on the encoder's grid to maps on the grid of the volume.
 
-A map shows where the pooled features came from. It is neither a segmentation nor proof that the
-network used what a reader sees there.
+An attention map shows where the pooled features came from, an evidence map what they added to the
+logit. Neither is a segmentation or proof that the network used what a reader sees there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["attention_map"]
+__all__ = ["attention_map", "evidence_map"]
 
 
 def attention_map(
@@ -33,16 +33,40 @@ def attention_map(
     Raises:
         ValueError: if the volume is larger than the grid can cover.
     """
-    grid = weights.shape[2:]
+    cropped = _on_volume(weights.float().mean(dim=1), spatial_size, strides)
+    peak = cropped.flatten(1).amax(dim=1).clamp_min(torch.finfo(cropped.dtype).tiny)
+    return cropped / peak[:, None, None, None]
+
+
+def evidence_map(
+    contributions: Tensor, spatial_size: tuple[int, int, int], *, strides: tuple[int, int, int]
+) -> Tensor:
+    """Brings the contributions of positions to the logit to the grid of the input volume.
+
+    Args:
+        contributions: shape (R, X', Y', Z'), in units of the logit;
+            :meth:`petct_ext.networks.RegionClassifier.contributions`.
+        spatial_size: X, Y, Z of the volume.
+        strides: as in :func:`attention_map`.
+
+    Returns:
+        Maps of shape (R, X, Y, Z), what the position at a voxel adds to the logit.
+
+    Raises:
+        ValueError: if the volume is larger than the grid can cover.
+    """
+    return _on_volume(contributions.float(), spatial_size, strides)
+
+
+def _on_volume(
+    maps: Tensor, spatial_size: tuple[int, int, int], strides: tuple[int, int, int]
+) -> Tensor:
+    grid = maps.shape[1:]
     covered = [g * s for g, s in zip(grid, strides, strict=True)]
     if any(size > cover for size, cover in zip(spatial_size, covered, strict=True)):
         raise ValueError(
             f"a grid of {tuple(grid)} with strides {strides} covers no {spatial_size}."
         )
-    fine = F.interpolate(
-        weights.float().mean(dim=1)[None], size=covered, mode="trilinear", align_corners=False
-    )[0]
+    fine = F.interpolate(maps[None], size=covered, mode="trilinear", align_corners=False)[0]
     x, y, z = spatial_size
-    cropped = fine[:, :x, :y, :z]
-    peak = cropped.flatten(1).amax(dim=1).clamp_min(torch.finfo(cropped.dtype).tiny)
-    return cropped / peak[:, None, None, None]
+    return fine[:, :x, :y, :z]

@@ -17,7 +17,7 @@ from nibabel.affines import voxel_sizes
 from petct_ext.data.schemas import PREDICTIONS, read_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder, read_json
-from petct_ext.interpretation.attention_maps import attention_map
+from petct_ext.interpretation.attention_maps import attention_map, evidence_map
 from petct_ext.interpretation.overlays import Finding, draw_overlay
 from petct_ext.keys import CT, EXAM_ID, IMAGE, PET
 from petct_ext.networks import RegionClassifier
@@ -93,12 +93,13 @@ def draw_exams(
     num_regions: int = 3,
     exams: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Draws exams and writes their attention maps.
+    """Draws exams and writes their attention and evidence maps.
 
     Args:
         model: the scan model with its data.
         predictions: table of schema PREDICTIONS with the same exams; chooses what is shown.
-        out: folder for ``<exam_id>.png``, ``<exam_id>_attention.nii.gz`` and ``overlays.csv``.
+        out: folder for ``<exam_id>.png``, ``<exam_id>_attention.nii.gz`` (in [0, 1]),
+            ``<exam_id>_evidence.nii.gz`` (in units of the logit) and ``overlays.csv``.
         num_exams: how many exams to draw if ``exams`` is empty.
         num_regions: how many regions to show per exam, the most probable ones that are not
             containers of the whole body.
@@ -149,7 +150,11 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     size = tuple(int(n) for n in image.shape[2:])
     with torch.inference_mode():
         weights = model.network.attention(image)[0]
-    maps = attention_map(weights, size, strides=model.network.encoder.strides)  # type: ignore[arg-type]
+        added = model.network.contributions(image)[0]
+    strides = model.network.encoder.strides
+    attention = attention_map(weights, size, strides=strides).cpu().numpy()  # type: ignore[arg-type]
+    evidence = evidence_map(added, size, strides=strides).cpu().numpy()  # type: ignore[arg-type]
+    shown = [model.regions.index(task) for task in rows["task"]]
     pet, ct = (nib.as_closest_canonical(nib.load(source[key])) for key in (PET, CT))
     dx, dy, dz = map(float, voxel_sizes(pet.affine))
     ontology = RegionOntology.default()
@@ -158,14 +163,14 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
             ontology.title(row["task"]),
             float(row["prob"]),
             float(row["target"]),
-            maps[model.regions.index(row["task"])].cpu().numpy(),
+            evidence[index],
         )
-        for row in rows.to_dict("records")
+        for index, row in zip(shown, rows.to_dict("records"), strict=True)
     ]
     name = f"{item[EXAM_ID]}.png"
     caption = (
-        f"exam {item[EXAM_ID]}; labels are {_kind(rows)}; attention shows where features were "
-        "pooled, not a lesion outline; research use only"
+        f"exam {item[EXAM_ID]}; labels are {_kind(rows)}; color shows what spoke for the "
+        "region, not a lesion outline; research use only"
     )
     draw_overlay(
         out / name,
@@ -175,9 +180,10 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
         spacing_mm=(dx, dy, dz),
         caption=caption,
     )
-    stacked = np.stack([f.attention for f in findings], axis=-1).astype(np.float32)
-    with atomic_path(out / f"{item[EXAM_ID]}_attention.nii.gz") as partial:
-        nib.save(nib.Nifti1Image(stacked, pet.affine), partial)
+    for kind, maps in (("attention", attention), ("evidence", evidence)):
+        stacked = np.moveaxis(maps[shown], 0, -1).astype(np.float32)
+        with atomic_path(out / f"{item[EXAM_ID]}_{kind}.nii.gz") as partial:
+            nib.save(nib.Nifti1Image(stacked, pet.affine), partial)
     return [
         {
             "exam_id": item[EXAM_ID],

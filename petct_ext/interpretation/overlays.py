@@ -1,4 +1,4 @@
-"""Pictures of an exam with what each region's head attended to."""
+"""Pictures of an exam with the places that speak for each region being abnormal."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _SUV_WINDOW = (0.0, 8.0)
 _HU_WINDOW = (-160.0, 240.0)  # soft tissue
+_LEAST_EVIDENCE = 0.05  # logit; noise below it must not light up
 
 
 class Finding(NamedTuple):
@@ -28,13 +29,13 @@ class Finding(NamedTuple):
         title: the region, for people.
         probability: what the network says, in [0, 1].
         target: label to compare with, NaN if unknown.
-        attention: map (X, Y, Z) in [0, 1].
+        evidence: map (X, Y, Z), what each place adds to the logit.
     """
 
     title: str
     probability: float
     target: float
-    attention: FloatArray
+    evidence: FloatArray
 
 
 def draw_overlay(
@@ -46,9 +47,10 @@ def draw_overlay(
     spacing_mm: tuple[float, float, float],
     caption: str,
 ) -> None:
-    """Draws coronal views: PET, PET on CT, and the attention of some regions on PET.
+    """Draws coronal views: PET, PET on CT, and the evidence for some regions on PET.
 
-    Patient right is on the left of the picture, as radiologists look at it. Projections are
+    Evidence is drawn where it is positive, each region relative to its own largest value. Patient
+    right is on the left of the picture, as radiologists look at it. Projections are
     maximum intensity along the anterior-posterior axis; the CT is the slice through the hottest
     voxel outside head and bladder.
 
@@ -80,8 +82,10 @@ def draw_overlay(
     axes[1].imshow(hot, cmap="hot", vmin=1.0, vmax=_SUV_WINDOW[1], alpha=0.6, **_place(extent))
     for axis, finding in zip(axes[2:], findings, strict=True):
         _show(axis, projection, extent, "gray_r", _SUV_WINDOW, _headline(finding))
-        attention = _coronal(finding.attention.max(axis=1))
-        axis.imshow(attention, cmap=_transparent("viridis"), vmin=0.0, vmax=1.0, **_place(extent))
+        evidence = _coronal(finding.evidence.max(axis=1))
+        largest = max(float(evidence.max()), _LEAST_EVIDENCE)
+        colors = _transparent("viridis")
+        axis.imshow(evidence, cmap=colors, vmin=0.0, vmax=largest, **_place(extent))
     figure.supxlabel(caption, fontsize=8)
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=110, format="png")

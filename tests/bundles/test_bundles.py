@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import re
 import shutil
@@ -164,6 +165,8 @@ def test_demo_changes_only_what_exists(name: str) -> None:
             if key not in ("_desc_", "section", "ckpt_path"):
                 place: Any = known
                 for part in key.split("#"):
+                    place = dict(enumerate(place)) if isinstance(place, list) else place
+                    part = int(part) if part.isdigit() else part
                     assert part in place, (top, key)
                     place = place[part]
 
@@ -186,8 +189,10 @@ def test_metadata_is_true(name: str) -> None:
     assert image["num_channels"] == read(name, "train")["network_def"]["in_channels"] == 2
     assert metadata["version"] in metadata["changelog"]
     assert metadata["required_packages_version"]["petct_ext"] == petct_ext.__version__
-    top = read(name, "train")["pet_range_suv"][1]
-    assert f"SUVbw / {top:.0f} " in metadata["image_classes"]
+    train = read(name, "train")
+    top, unit = train["pet_range_suv"][1], train["pet_unit_suv"]
+    assert f"SUVbw (0 to {top:.0f} g/mL) / {unit:g} " in metadata["image_classes"]
+    assert image["value_range"] == [0, math.ceil(top / unit)]
 
 
 def test_metadata_fits_the_schema_offline(name: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from petct_ext.interpretation import attention_map
+from petct_ext.interpretation.attention_maps import evidence_map
 from petct_ext.networks import RegionClassifier
 
 
@@ -67,3 +68,10 @@ def test_fits_the_network_it_is_made_for() -> None:
 def test_volume_beyond_the_grid_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a grid of \(1, 1, 1\) with strides \(32, 32, 8\)"):
         attention_map(torch.ones(1, 1, 1, 1, 1), (33, 32, 8), strides=(32, 32, 8))
+
+
+def test_evidence_keeps_its_sign_and_unit() -> None:
+    added = torch.tensor([[-2.0, 3.0]]).reshape(1, 2, 1, 1)
+    found = evidence_map(added, (8, 1, 1), strides=(4, 1, 1)).flatten()
+    assert found.min() == -2.0
+    assert found.max() == 3.0

@@ -1,4 +1,4 @@
-"""Exams are drawn with the attention of their own regions, in patient space."""
+"""Exams are drawn with the evidence for their own regions, in patient space."""
 
 from __future__ import annotations
 
@@ -82,8 +82,10 @@ def test_draws_exams_of_the_section_only_and_the_surest_first(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "E1.png",
         "E1_attention.nii.gz",
+        "E1_evidence.nii.gz",
         "E2.png",
         "E2_attention.nii.gz",
+        "E2_evidence.nii.gz",
         "overlays.csv",
     ]
 
