@@ -43,6 +43,16 @@ class AtomicCheckpointSaver(CheckpointSaver):
             if checkpoint is not None:
                 checkpoint.save_handler = _AtomicSaver(save_dir, filename)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns which weights were the best so far; a resumed training must beat them."""
+        checkpoint = self._key_metric_checkpoint
+        return {} if checkpoint is None else dict(checkpoint.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what :meth:`state_dict` returned."""
+        if self._key_metric_checkpoint is not None:
+            self._key_metric_checkpoint.load_state_dict(state)
+
 
 class _AtomicSaver(DiskSaver):
     def __init__(self, folder: str, filename: str | None) -> None:

@@ -166,9 +166,9 @@ def test_demo_changes_only_what_exists(name: str) -> None:
                 place: Any = known
                 for part in key.split("#"):
                     place = dict(enumerate(place)) if isinstance(place, list) else place
-                    part = int(part) if part.isdigit() else part
-                    assert part in place, (top, key)
-                    place = place[part]
+                    step = int(part) if part.isdigit() else part
+                    assert step in place, (top, key)
+                    place = place[step]
 
 
 def test_metadata_is_true(name: str) -> None:

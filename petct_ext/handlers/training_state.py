@@ -1,0 +1,151 @@
+"""Lets a training that was killed go on, with the result of one that was not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.data.utils import set_rnd
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import atomic_path
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+__all__ = ["TrainingState"]
+
+_LOGGER = logging.getLogger(__name__)
+_LARGEST_SEED = 2**31 - 1
+
+
+class TrainingState:
+    """Ignite handler that saves the whole state after each epoch and goes on from it.
+
+    All random numbers of an epoch (sampler, transforms, dropout) come from the seed and the epoch's
+    number, so that they do not depend on what ran before. It must be the last entry of
+    ``train_handlers``, to save after validation.
+
+    A file of another training (other settings or data) is left aside as ``*.previous``: weights
+    of two trainings are never mixed.
+
+    Args:
+        path: the file, e.g. ``training_state.pt`` in the folder of checkpoints.
+        objects: what has ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler,
+            the saver of the best weights.
+        evaluator: its best metric is kept too.
+        seed: of the training.
+        settings: files and values that make this training what it is; text of a file counts, not
+            its name.
+        resume: go on from ``path`` if it is there.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        objects: Mapping[str, Any],
+        *,
+        evaluator: Engine,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.objects = dict(objects)
+        self.evaluator = evaluator
+        self.seed = seed
+        self.settings = dict(settings or {})
+        self.resume = resume
+        self._fingerprint = self._describe()
+
+    def attach(self, engine: Engine) -> None:
+        """Registers the handler; MONAI calls this for every entry of ``train_handlers``."""
+        engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.seed_epoch)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def load(self, engine: Engine) -> None:
+        """Goes on where an earlier run of the same training stopped.
+
+        Raises:
+            InputDataError: if the file is damaged.
+        """
+        if not self.path.is_file():
+            return
+        state = _read(self.path)
+        if not self.resume or state["fingerprint"] != self._fingerprint:
+            aside = self.path.with_suffix(".previous")
+            self.path.replace(aside)
+            _LOGGER.info("%s is of another training; it is now %s", self.path.name, aside.name)
+            return
+        for name, item in self.objects.items():
+            item.load_state_dict(state["objects"][name])
+        engine.state.epoch, engine.state.iteration = state["epoch"], state["iteration"]
+        for kept, best in ((engine, state["best"]), (self.evaluator, state["best_validation"])):
+            best_so_far: Any = kept.state
+            best_so_far.best_metric, best_so_far.best_metric_epoch = best
+        _LOGGER.info("goes on after epoch %d of an earlier run", state["epoch"])
+
+    def seed_epoch(self, engine: Engine) -> None:
+        """Makes the random numbers of an epoch depend on nothing but seed and epoch."""
+        seed = (self.seed * 1_000_003 + engine.state.epoch) % _LARGEST_SEED
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - MONAI and libraries draw from it
+        torch.manual_seed(seed)
+        loader: Any = engine.state.dataloader
+        set_rnd(loader.dataset, seed)
+        generator = getattr(loader.sampler, "generator", None)
+        if generator is not None:
+            generator.manual_seed(seed)
+
+    def save(self, engine: Engine) -> None:
+        """Writes the state in one step.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        state = {
+            "fingerprint": self._fingerprint,
+            "epoch": engine.state.epoch,
+            "iteration": engine.state.iteration,
+            "objects": {name: item.state_dict() for name, item in self.objects.items()},
+            "best": _best(engine),
+            "best_validation": _best(self.evaluator),
+        }
+        with atomic_path(self.path) as partial:
+            torch.save(state, partial)
+
+    def _describe(self) -> str:
+        digest = hashlib.sha256(f"{self.seed}".encode())
+        for name, value in sorted(self.settings.items()):
+            file = Path(str(value))
+            text = file.read_bytes() if file.is_file() else repr(value).encode()
+            digest.update(name.encode() + b"\0" + text + b"\0")
+        network = self.objects.get("network")
+        for name, tensor in network.state_dict().items() if network is not None else ():
+            digest.update(f"{name}:{tuple(tensor.shape)};".encode())
+        return digest.hexdigest()
+
+
+def _best(engine: Engine) -> tuple[float, int]:
+    state: Any = engine.state
+    return float(getattr(state, "best_metric", -1)), int(getattr(state, "best_metric_epoch", -1))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what it likes for a damaged file
+        raise InputDataError(
+            f"{path} is damaged ({type(error).__name__}); remove it to start the training anew."
+        ) from None
+    if not isinstance(state, dict) or "fingerprint" not in state:
+        raise InputDataError(f"{path} is no state of a training; choose another ckpt_dir.")
+    return state
