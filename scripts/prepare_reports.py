@@ -24,6 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
         with_annotations=arguments.labeler == "model",
         vocabulary_size=arguments.vocabulary_size,
         min_frequency=arguments.min_frequency,
+        encoding=arguments.encoding,
     )
     print(path)
 
@@ -44,5 +45,8 @@ if __name__ == "__main__":
         type=int,
         default=3,
         help="pieces of words seen less often are not joined",
+    )
+    parser.add_argument(
+        "--encoding", help="code page of reports.csv if it is not UTF-8, e.g. cp1252"
     )
     run(main, parser)

@@ -12,8 +12,8 @@ from 0. ``label`` is 1 abnormal, 0 not, None unknown; ``rule`` is the probabilit
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from petct_ext.reports import (
     TAGGED_SECTIONS,
     find_mentions,
     is_heading,
+    readable_text,
     split_sections,
     split_sentences,
 )
 from petct_ext.reports.context import rule_probability
+from petct_ext.reports.mentions import MAX_SECONDS
 
 __all__ = [
     "SentenceTagger",
@@ -44,7 +46,10 @@ def report_sentences(text: str) -> list[tuple[str, int, int]]:
     """Returns ``(section, start, end)`` of every sentence of findings and impression.
 
     Headings of body parts ("HEAD AND NECK:") are left out: they say nothing about the region.
+    Markup and odd characters are read as spaces (:func:`petct_ext.reports.readable_text`);
+    offsets refer to the text as it is given.
     """
+    text = readable_text(text)
     return [
         (section.name, start, end)
         for section in split_sections(text)
@@ -60,6 +65,7 @@ def tag_report(
     tagger: SentenceTagger,
     *,
     sentences: Sequence[tuple[str, int, int]] | None = None,
+    max_seconds: float = MAX_SECONDS,
 ) -> list[Item]:
     """Finds the mentions of a report and returns its sentences that have some.
 
@@ -68,11 +74,18 @@ def tag_report(
         text: the report, unchanged.
         tagger: finds the mentions.
         sentences: result of :func:`report_sentences`, if it is there already.
+        max_seconds: time for the report.
 
     Returns:
-        Items in the order of the text, labels None; empty for a report without text.
+        Items in the order of the text, labels None; empty for a report without text. Their text is
+        the readable one, of the same length.
+
+    Raises:
+        InputDataError: if the time is up; names the exam.
     """
     items = []
+    deadline_s = time.monotonic() + max_seconds
+    text = readable_text(text)
     for number, (section, start, end) in enumerate(sentences or report_sentences(text)):
         sentence = text[start:end]
         mentions = [
@@ -83,11 +96,23 @@ def tag_report(
                 "label": None,
                 "rule": rule,
             }
-            for first, last, region, rule in tagger(sentence)
+            for first, last, region, rule in _tag_in_time(exam_id, sentence, tagger, deadline_s)
         ]
         if mentions:
             items.append(_item(exam_id, section, number, sentence, start, mentions))
     return items
+
+
+def _tag_in_time(
+    exam_id: str, sentence: str, tagger: SentenceTagger, deadline_s: float
+) -> tuple[tuple[int, int, str, float], ...]:
+    left = deadline_s - time.monotonic()
+    try:
+        if left <= 0:
+            raise InputDataError("its report has too much text for the time that is allowed.")
+        return tagger(sentence, seconds=left)
+    except InputDataError as error:
+        raise InputDataError(f"exam {exam_id}: {error}") from None
 
 
 def annotated_items(
@@ -109,6 +134,7 @@ def annotated_items(
         InputDataError: if offsets lie outside the text or mark nothing but white space; names the
             exam, the offsets and the length, not the text.
     """
+    text = readable_text(text)
     sentences = report_sentences(text)
     grouped: dict[tuple[int, int], list[dict[str, Any]]] = {}
     outside = 0
@@ -187,7 +213,7 @@ def _item(
 class SentenceTagger:
     """Finds and judges the mentions of a sentence; sentences that repeat cost nothing.
 
-    Reports repeat themselves ("The liver is unremarkable."), so this is most of the speed.
+    Reports repeat themselves ("The liver is unremarkable."), so this is much of the speed.
 
     Args:
         ontology: regions to look for.
@@ -196,14 +222,29 @@ class SentenceTagger:
 
     def __init__(self, ontology: RegionOntology, *, max_cached: int = 20_000) -> None:
         self.ontology = ontology
-        self._tag = lru_cache(maxsize=max_cached)(self._tag_once)
+        self._max_cached = max_cached
+        self._known: dict[str, tuple[tuple[int, int, str, float], ...]] = {}
 
-    def __call__(self, sentence: str) -> tuple[tuple[int, int, str, float], ...]:
-        """Returns ``(start, end, region, probability by rules)``, offsets in the sentence."""
-        return self._tag(sentence)
+    def __call__(
+        self, sentence: str, *, seconds: float = MAX_SECONDS
+    ) -> tuple[tuple[int, int, str, float], ...]:
+        """Returns ``(start, end, region, probability by rules)``, offsets in the sentence.
 
-    def _tag_once(self, sentence: str) -> tuple[tuple[int, int, str, float], ...]:
-        return tuple(
+        Args:
+            sentence: any text.
+            seconds: give up after this time.
+
+        Raises:
+            InputDataError: if the time is up.
+        """
+        known = self._known.get(sentence)
+        if known is not None:
+            return known
+        found = tuple(
             (m.start, m.end, m.region, rule_probability(sentence, m.start, m.end))
-            for m in find_mentions(sentence, self.ontology)
+            for m in find_mentions(sentence, self.ontology, seconds=seconds)
         )
+        if len(self._known) >= self._max_cached:
+            self._known.clear()
+        self._known[sentence] = found
+        return found

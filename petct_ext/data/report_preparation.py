@@ -17,9 +17,10 @@ from petct_ext.data.report_items import (
     report_sentences,
     tag_report,
 )
-from petct_ext.data.schemas import ANNOTATIONS, IDENTIFIERS, REPORTS, SPLITS, read_table
+from petct_ext.data.report_rows import RowProblem, read_report_rows
+from petct_ext.data.schemas import ANNOTATIONS, IDENTIFIERS, SPLITS, read_table
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.files import write_text
+from petct_ext.files import atomic_path, write_text
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.vocabulary import learn_vocabulary, save_tokenizer
 
@@ -27,6 +28,7 @@ __all__ = ["MIN_VALIDATION_MENTIONS", "prepare_report_items"]
 
 MIN_VALIDATION_MENTIONS: Final = 20
 """With fewer annotated mentions the choice of the best epoch is mostly chance."""
+_MAX_TOLD: Final = 10
 _SPLITS: Final = ("training", "validation", "test")
 _REMEDY: Final = "annotate more reports (README, 'Annotations'), or use --labeler rules"
 
@@ -41,12 +43,15 @@ def prepare_report_items(
     with_annotations: bool = True,
     vocabulary_size: int = 3000,
     min_frequency: int = 3,
+    encoding: str | None = None,
 ) -> Path:
     """Writes what the report labeler needs into ``<work>/private``, as it holds report text.
 
     - ``report_items.json``: ``training``, ``validation`` and ``test`` hold annotated mentions by
       the split of their patient, ``all`` every mention of every exam, and ``exams`` says of every
       exam whether its report has findings or an impression.
+    - ``report_problems.csv`` (``line, exam_id, problem``): rows of ``reports.csv`` that could not
+      be read and reports that took too long; their exams have no text, all others are labeled.
     - ``vocabulary/``: WordPiece vocabulary learned from the reports of the training split.
 
     Args:
@@ -57,6 +62,7 @@ def prepare_report_items(
             empty and no vocabulary is learned.
         vocabulary_size: most tokens.
         min_frequency: see :func:`petct_ext.reports.vocabulary.learn_vocabulary`.
+        encoding: code page of reports that are not UTF-8, e.g. ``cp1252``.
 
     Returns:
         Path of ``report_items.json``.
@@ -67,9 +73,12 @@ def prepare_report_items(
         OutputError: if the work folder cannot be written to.
     """
     cohort, work = Path(cohort), Path(work)
-    reports = _read_reports(cohort, work)
+    reports, problems = _read_reports(cohort, work, encoding)
     annotations = _read_annotations(cohort, ontology) if with_annotations else {}
-    document, training_text = _tag_all(reports, annotations, _split_of_exams(work), ontology)
+    document, training_text = _tag_all(
+        reports, annotations, _split_of_exams(work), ontology, problems=problems
+    )
+    _write_problems(problems, work / "private" / "report_problems.csv")
     if with_annotations:
         _require_enough(document, cohort / "annotations.csv")
         tokenizer = learn_vocabulary(
@@ -89,8 +98,10 @@ def _tag_all(
     annotations: Mapping[str, list[tuple[int, int, str, int]]],
     splits: Mapping[str, str],
     ontology: RegionOntology,
+    *,
+    problems: list[dict[str, Any]],
 ) -> tuple[dict[str, Any], list[str]]:
-    """Returns the document and the sentences of the training split."""
+    """Returns the document and the sentences of the training split; adds to ``problems``."""
     tagger = SentenceTagger(ontology)
     document: dict[str, Any] = {name: [] for name in (*_SPLITS, "all")} | {"exams": {}}
     training_text: list[str] = []
@@ -100,7 +111,12 @@ def _tag_all(
     for exam_id, study, text in rows:
         sentences = report_sentences(text)
         document["exams"][exam_id] = bool(sentences)
-        document["all"].extend(tag_report(exam_id, text, tagger, sentences=sentences))
+        try:
+            document["all"].extend(tag_report(exam_id, text, tagger, sentences=sentences))
+        except InputDataError as error:
+            problems.append({"line": "", "exam_id": exam_id, "problem": str(error)})
+            document["exams"][exam_id] = False
+            continue
         split = splits.get(exam_id)
         if split == "training":
             training_text.extend(text[start:end] for _, start, end in sentences)
@@ -113,9 +129,14 @@ def _tag_all(
     return document, training_text
 
 
-def _read_reports(cohort: Path, work: Path) -> pd.DataFrame:
-    """Reports with their exam_id, sorted by it; every exam has a row, if need be without text."""
-    reports = read_table(cohort / "reports.csv", REPORTS)
+def _read_reports(
+    cohort: Path, work: Path, encoding: str | None
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Reports with their exam_id, sorted by it, and what is wrong with rows of the table.
+
+    Every exam has a row, if need be without text.
+    """
+    reports, damaged = read_report_rows(cohort / "reports.csv", encoding=encoding)
     identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
     known = identifiers[["exam_id", "study_instance_uid"]]
     strangers = ~reports["study_instance_uid"].isin(known["study_instance_uid"])
@@ -130,7 +151,30 @@ def _read_reports(cohort: Path, work: Path) -> pd.DataFrame:
     missing = merged["text"].isna() | (merged["text"].str.strip() == "")
     if missing.any():
         _log.warning("%d of %d exams have no report text", int(missing.sum()), len(merged))
-    return merged.assign(text=merged["text"].fillna(""))
+    return merged.assign(text=merged["text"].fillna("")), _by_exam(damaged, known)
+
+
+def _by_exam(damaged: list[RowProblem], known: pd.DataFrame) -> list[dict[str, Any]]:
+    exams = dict(zip(known["study_instance_uid"], known["exam_id"], strict=True))
+    return [
+        {
+            "line": row.line,
+            "exam_id": exams.get(row.study_instance_uid, ""),
+            "problem": row.message,
+        }
+        for row in damaged
+    ]
+
+
+def _write_problems(problems: list[dict[str, Any]], path: Path) -> None:
+    with atomic_path(path) as partial:
+        table = pd.DataFrame(problems, columns=["line", "exam_id", "problem"])
+        table.to_csv(partial, index=False, lineterminator="\n")
+    for problem in problems[:_MAX_TOLD]:
+        where = f"reports.csv, line {problem['line']}: " if problem["line"] else ""
+        _log.warning("%s%s %s", where, problem["exam_id"], problem["problem"])
+    if problems:
+        _log.warning("%d rows or reports have a problem; all of them in %s", len(problems), path)
 
 
 def _read_annotations(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
+from petct_ext.transforms.pretraining import POSITIONS, SEGMENTS, TARGET
 
-__all__ = ["prepare_report_batch"]
+__all__ = ["prepare_pretraining_batch", "prepare_report_batch"]
 
 
 def prepare_report_batch(
@@ -40,3 +41,27 @@ def prepare_report_batch(
         token_ids.to(device=device, non_blocking=non_blocking),
         target.to(device=device, non_blocking=non_blocking),
     )
+
+
+def prepare_pretraining_batch(
+    batchdata: Mapping[str, Any],
+    device: str | torch.device | None = None,
+    non_blocking: bool = False,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], dict[str, Any]]:
+    """Returns inputs, targets and further inputs of the domain pretraining for MONAI's engines.
+
+    Args:
+        batchdata: result of :class:`petct_ext.transforms.pretraining.CollatePairs`.
+        device: where to put all.
+        non_blocking: passed on to ``Tensor.to``.
+        **kwargs: ignored; MONAI passes them on.
+
+    Returns:
+        Token ids (B, L), targets (B, P + 1), segments (B, L) with positions (B, P), and nothing.
+    """
+    moved = {
+        key: batchdata[key].to(device=device, non_blocking=non_blocking)
+        for key in (TOKEN_IDS, TARGET, SEGMENTS, POSITIONS)
+    }
+    return moved[TOKEN_IDS], moved[TARGET], (moved[SEGMENTS], moved[POSITIONS]), {}

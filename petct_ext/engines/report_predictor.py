@@ -10,11 +10,15 @@ import torch
 
 from petct_ext.data.report_batches import CollateWindows
 from petct_ext.errors import InputDataError
-from petct_ext.keys import MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.keys import MENTION_RULE, MENTION_TOKENS, MENTIONS, TOKEN_IDS
 from petct_ext.networks.pretrained import check_weights
 from petct_ext.networks.report_classifier import ReportClassifier
 from petct_ext.reports.vocabulary import load_tokenizer
-from petct_ext.transforms.text import TokenizeReportd, mention_probabilities
+from petct_ext.transforms.text import (
+    TokenizeReportd,
+    blend_with_rules,
+    mention_probabilities,
+)
 
 __all__ = ["ReportPredictor"]
 
@@ -45,6 +49,7 @@ class ReportPredictor:
         self.tokenize = TokenizeReportd(tokenizer, max_length=max_length)
         self.network = ReportClassifier(folder / "encoder", pretrained=False)
         self.network.load_state_dict(check_weights(self.network, weights))
+        self.network.merge_adapters()
         self.network.eval()
 
     @torch.inference_mode()
@@ -63,10 +68,12 @@ class ReportPredictor:
         for begin in range(0, len(ordered), batch_size):
             batch = collate([self.tokenize(x) for x in ordered[begin : begin + batch_size]])
             logits = self.network(batch[TOKEN_IDS])
-            probabilities = mention_probabilities(logits, batch[MENTION_TOKENS]).tolist()
+            probabilities = mention_probabilities(logits, batch[MENTION_TOKENS])
+            rules = batch[MENTION_RULE].flatten()
+            blended = blend_with_rules(probabilities, rules, self.network.blend).tolist()
             rows.extend(
                 {**mention, "probability": probability}
-                for mention, probability in zip(batch[MENTIONS], probabilities, strict=True)
+                for mention, probability in zip(batch[MENTIONS], blended, strict=True)
             )
         return sorted(
             rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"])

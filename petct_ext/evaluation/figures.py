@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from petct_ext.evaluation.figure_style import BLUE, GRAY, ORANGE, figure_style
 from petct_ext.evaluation.operating_points import roc_curve
 from petct_ext.evaluation.predictions import TARGET_KINDS, Experiment
-from petct_ext.figure_files import STYLE
 from petct_ext.metrics import reliability_bins
 
 __all__ = ["draw_auroc_by_region", "draw_reliability", "draw_roc_curves"]
-
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#D55E00"
-GRAY: Final = "#6b7280"
-_STYLE: Final[dict[Any, Any]] = STYLE | {
-    "font.family": "sans-serif",
-    "axes.titlesize": 11,
-    "axes.edgecolor": GRAY,
-}
 
 
 def draw_auroc_by_region(rows: pd.DataFrame, macro: pd.Series) -> Figure:
@@ -45,7 +33,7 @@ def draw_auroc_by_region(rows: pd.DataFrame, macro: pd.Series) -> Figure:
         The figure. Tasks without an AUROC are listed at the bottom with the reason.
     """
     rows = rows.sort_values("auroc", ascending=True, na_position="first")
-    with _style():
+    with figure_style():
         figure = Figure(figsize=(8, 1.3 + 0.27 * len(rows)))
         axes = figure.add_subplot()
         for height, (_, row) in enumerate(rows.iterrows()):
@@ -70,7 +58,7 @@ def draw_reliability(experiment: Experiment, *, num_bins: int = 10) -> Figure:
     known = np.broadcast_to(~np.isnan(experiment.target), experiment.prob.shape)
     target = np.broadcast_to(experiment.target, experiment.prob.shape)[known]
     bins = reliability_bins(experiment.prob[known], target, num_bins=num_bins)
-    with _style():
+    with figure_style():
         figure = Figure(figsize=(5, 5.4))
         axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=":")
@@ -90,8 +78,12 @@ def draw_roc_curves(experiment: Experiment, rows: pd.DataFrame, *, num_columns: 
     """Draws one small ROC curve per task with a defined AUROC, one line per seed."""
     defined = rows[rows["auroc"].notna()].sort_values("auroc", ascending=False)
     num_rows = max(1, -(-len(defined) // num_columns))
-    with _style():
-        figure = Figure(figsize=(1.9 * num_columns, 2.15 * num_rows + 0.7), layout="constrained")
+    with figure_style():
+        height = 2.15 * num_rows + 1.2
+        figure = Figure(figsize=(1.9 * num_columns, height))
+        # By hand: matplotlib's constrained layout would take longer than the drawing.
+        edges = {"left": 0.055, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 1.15 / height}
+        figure.subplots_adjust(**edges, wspace=0.15, hspace=0.42)
         grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat:
             axes.set_visible(False)
@@ -166,9 +158,3 @@ def _of_experiment(experiment: Experiment) -> str:
         f"{experiment.name}, {experiment.split} split, {len(experiment.exam_ids)} exams;\n"
         f"{TARGET_KINDS[experiment.target_kind]}"
     )
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with matplotlib.rc_context(_STYLE):
-        yield

@@ -5,12 +5,73 @@ Letters in shapes: N exams.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["average_precision", "roc_curve", "sensitivity", "specificity"]
+__all__ = [
+    "OperatingPoint",
+    "average_precision",
+    "operating_point",
+    "roc_curve",
+    "sensitivity",
+    "specificity",
+]
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What a detector does at one threshold; NaN where the denominator is 0.
+
+    Attributes:
+        sensitivity: fraction of abnormal exams that are called.
+        specificity: fraction of normal exams that are not called.
+        ppv: positive predictive value, the fraction of called exams that are abnormal.
+        npv: negative predictive value, the fraction of others that are normal.
+        f1: harmonic mean of sensitivity and ppv; 0 if abnormal exams are there but none is found.
+    """
+
+    sensitivity: float
+    specificity: float
+    ppv: float
+    npv: float
+    f1: float
+
+
+def operating_point(
+    prob: npt.ArrayLike, target: npt.ArrayLike, *, threshold: float = 0.5
+) -> OperatingPoint:
+    """Counts hits and misses at one threshold.
+
+    Args:
+        prob: probabilities (N,).
+        target: labels (N,): 1, 0 or NaN (left out).
+        threshold: from which probability on an exam is called abnormal; NaN if unknown.
+
+    Returns:
+        The measures; all NaN if the threshold is unknown. Predictive values hold for the
+        prevalence of these exams only.
+
+    Example:
+        >>> operating_point([0.9, 0.8, 0.2, 0.1], [1, 0, 1, 0]).ppv
+        0.5
+    """
+    labels = np.asarray(target, dtype=np.float64)
+    if np.isnan(threshold):
+        return OperatingPoint(*[float("nan")] * 5)
+    called = np.asarray(prob, dtype=np.float64) >= threshold
+    hits, false = int((called & (labels == 1)).sum()), int((called & (labels == 0)).sum())
+    missed, spared = int((~called & (labels == 1)).sum()), int((~called & (labels == 0)).sum())
+    return OperatingPoint(
+        sensitivity=_ratio(hits, hits + missed),
+        specificity=_ratio(spared, spared + false),
+        ppv=_ratio(hits, hits + false),
+        npv=_ratio(spared, spared + missed),
+        f1=_ratio(2 * hits, 2 * hits + false + missed) if hits + missed else float("nan"),
+    )
 
 
 def sensitivity(prob: npt.ArrayLike, target: npt.ArrayLike, *, threshold: float = 0.5) -> float:
@@ -83,6 +144,10 @@ def roc_curve(prob: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Float
     false = called - found
     with np.errstate(invalid="ignore"):
         return np.asarray(false / false[-1]), np.asarray(found / found[-1])
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
 def _counts_by_threshold(prob: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Floats]:

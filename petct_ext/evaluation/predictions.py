@@ -18,6 +18,7 @@ import pandas as pd
 
 from petct_ext.data.schemas import PREDICTIONS, Column, Schema, read_table
 from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.evaluation.prediction_files import read_prediction_file
 from petct_ext.ontology import RegionOntology
 
 __all__ = [
@@ -80,7 +81,7 @@ def read_predictions(paths: Iterable[str | Path], *, split: str) -> pd.DataFrame
     """Reads prediction tables and keeps one split.
 
     Args:
-        paths: CSV files, also compressed, in the long form of ``PREDICTIONS``.
+        paths: CSV files, also compressed, or Parquet files in the long form of ``PREDICTIONS``.
         split: which rows to keep, e.g. ``test``.
 
     Returns:
@@ -91,7 +92,7 @@ def read_predictions(paths: Iterable[str | Path], *, split: str) -> pd.DataFrame
             same prediction.
     """
     paths = [Path(path) for path in paths]
-    tables = [read_table(path, PREDICTIONS) for path in paths]
+    tables = [read_prediction_file(path) for path in paths]
     table = pd.concat(tables, ignore_index=True)
     known = list(dict.fromkeys(table["split"]))
     table = table[table["split"] == split].reset_index(drop=True)
@@ -178,6 +179,7 @@ def as_experiments(
     *,
     patients: Mapping[str, str] | None = None,
     default_kind: str = "weak",
+    majority_targets: bool = False,
 ) -> list[Experiment]:
     """Turns a long table into one array per experiment.
 
@@ -186,14 +188,27 @@ def as_experiments(
         patients: patient of each exam; without it a column ``patient_id`` of the table is used if
             there is one, and otherwise every exam counts as a patient of its own.
         default_kind: who judged the targets of tables that do not say it.
+        majority_targets: where the seeds of an experiment state different targets for an exam,
+            take what most state (NaN if there is no most frequent one) instead of refusing.
 
     Returns:
         The experiments in order of appearance.
 
     Raises:
-        InputDataError: if seeds of an experiment differ in their exams or targets, if an
-            experiment mixes kinds of targets, or if an exam has no patient.
+        InputDataError: if seeds of an experiment differ in their exams or targets, if a
+            probability is missing, if an experiment mixes kinds of targets, or if an exam has no
+            patient.
     """
+    absent = predictions["prob"].isna()
+    if absent.any():
+        row = predictions[absent].iloc[0]
+        raise InputDataError(
+            f"experiment {row['experiment']!r}, seed {row['seed']}, task {row['task']!r}, exam "
+            f"{row['exam_id']}: the probability is missing ({int(absent.sum())} in all); predict "
+            "this exam again or leave its rows out."
+        )
+    if majority_targets:
+        predictions = _with_majority_targets(predictions)
     return [
         _as_experiment(str(name), rows, patients, default_kind=default_kind)
         for name, rows in predictions.groupby("experiment", sort=False)
@@ -266,9 +281,37 @@ def _require_equal_seeds(
         seed, task, exam = differing[0]
         raise InputDataError(
             f"experiment {name!r}, task {tasks[task]!r}, exam {exam_ids[exam]}: seeds "
-            f"{seeds[0]} and {seeds[seed]} state different targets; write the predictions of both "
-            "again with the same labels."
+            f"{seeds[0]} and {seeds[seed]} state different targets ({len(differing)} differences); "
+            "write the predictions of both again with the same labels, or take what most seeds "
+            "state (--majority-targets)."
         )
+
+
+def _with_majority_targets(predictions: pd.DataFrame) -> pd.DataFrame:
+    keys = ["experiment", "task", "exam_id"]
+    grouped = predictions.groupby(keys, sort=False)["target"]
+    # A target that some seeds lack is a conflict as well.
+    unequal = (grouped.transform("nunique") > 1) | (
+        grouped.transform("count") % grouped.transform("size") != 0
+    )
+    if not unequal.any():
+        return predictions
+    modes = predictions[unequal].groupby(keys)["target"].agg(_most_frequent)
+    index = pd.MultiIndex.from_frame(predictions.loc[unequal, keys])
+    targets = predictions["target"].copy()
+    targets[unequal] = modes.reindex(index).to_numpy()
+    for (name, task), exams in modes.groupby(level=["experiment", "task"], sort=False):
+        _logger.warning(
+            "experiment %s, task %s: seeds state different targets for %d exams; taken what most "
+            "state",
+            *(name, task, len(exams)),
+        )
+    return predictions.assign(target=targets)
+
+
+def _most_frequent(targets: pd.Series) -> float:
+    counts = targets.value_counts(dropna=False)
+    return float(counts.index[0]) if (counts == counts.iloc[0]).sum() == 1 else float("nan")
 
 
 def _target_kind(name: str, rows: pd.DataFrame, default_kind: str) -> str:

@@ -1,18 +1,33 @@
 """Area under the ROC curve and its bootstrap distribution, on NumPy arrays.
 
-Letters in shapes: N exams, B bootstrap draws. A draw is a vector of weights: how often each exam
-occurs in it. The area of a draw then is a weighted Mann-Whitney statistic, which needs one sort in
-all instead of one per draw; the result is the same as resampling rows.
+Letters in shapes: N exams, B bootstrap draws, S seeds, K quantities. A draw is a vector of weights:
+how often each exam occurs in it. The area of a draw then is a weighted Mann-Whitney statistic,
+which needs one sort in all instead of one per draw; the result is the same as resampling rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["auroc", "auroc_draws", "draw_weights", "percentile_interval"]
+__all__ = [
+    "auroc",
+    "auroc_draws",
+    "draw_weights",
+    "mean_auroc_draws",
+    "mean_draws",
+    "percentile_interval",
+    "weight_blocks",
+]
 
 Floats = npt.NDArray[np.float64]
+
+_LARGEST_TABLE: Final = 20_000_000
+"""Pairs of exams, or weights, that are held in memory at a time."""
+_MOST_ENUMERATED: Final = 10_000
 
 
 def auroc(prob: npt.ArrayLike, target: npt.ArrayLike) -> float:
@@ -86,6 +101,58 @@ def auroc_draws(
         return np.asarray(np.where(pairs > 0, (won + won_or_tied) / 2 / pairs, np.nan))
 
 
+def mean_auroc_draws(
+    probs: npt.ArrayLike, target: npt.ArrayLike, weights: npt.NDArray[np.float32]
+) -> Floats:
+    """Computes the mean area over seeds in every bootstrap draw.
+
+    The area is a mean over pairs of an abnormal and a normal exam. Averaging the table of pairs
+    over the seeds first leaves one matrix product for all seeds and draws, of whole numbers, so
+    that the result is exact and equal to the mean of :func:`auroc_draws`.
+
+    Args:
+        probs: scores (S, N).
+        target: labels (N,): 1, 0 or NaN (left out of every draw).
+        weights: how often each exam occurs in each draw (N, B), from :func:`draw_weights`.
+
+    Returns:
+        Mean areas (B,); NaN for draws without an abnormal or without a normal exam.
+
+    Raises:
+        ValueError: as in :func:`auroc_draws`.
+    """
+    scores, labels = np.asarray(probs, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    num_pairs = len(positive) * len(negative)
+    if not 0 < num_pairs <= _LARGEST_TABLE or len(labels) != len(weights):
+        return np.asarray(np.mean([auroc_draws(p, labels, weights) for p in scores], axis=0))
+    for prob in scores:
+        _scores_by_class(prob, labels)  # for its checks
+    if len(positive) > len(negative):
+        # The mirrored problem has the same areas and fewer rows.
+        return mean_auroc_draws(-scores, np.where(np.isnan(labels), np.nan, 1 - labels), weights)
+    twice_won = np.zeros((len(positive), len(negative)), dtype=np.float32)
+    for prob in scores:
+        twice_won += prob[positive, None] > prob[negative]
+        twice_won += prob[positive, None] >= prob[negative]
+    of_weight, other = weights[positive], weights[negative]
+    won = twice_won @ other
+    won *= of_weight
+    pairs = of_weight.sum(axis=0, dtype=np.float64) * other.sum(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        total = won.sum(axis=0, dtype=np.float64) / (2 * len(scores))
+        return np.asarray(np.where(pairs > 0, total / pairs, np.nan))
+
+
+def weight_blocks(
+    clusters: npt.ArrayLike, *, num_draws: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yields what :func:`draw_weights` returns in parts that fit into memory, draw by draw."""
+    size = max(1, _LARGEST_TABLE // max(1, np.asarray(clusters).size))
+    for start in range(0, max(num_draws, 1), size):
+        yield draw_weights(clusters, num_draws=min(size, num_draws - start), generator=generator)
+
+
 def draw_weights(
     clusters: npt.ArrayLike, *, num_draws: int, generator: np.random.Generator
 ) -> npt.NDArray[np.float32]:
@@ -117,6 +184,39 @@ def draw_weights(
         )
     counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=num_draws)
     return np.ascontiguousarray(counts.T.astype(np.float32)[number])
+
+
+def mean_draws(values: npt.ArrayLike, *, num_draws: int, generator: np.random.Generator) -> Floats:
+    """Draws seeds with replacement and returns the mean of each draw.
+
+    What varies is the training only: an interval from these draws says nothing about which
+    patients happened to be in the test set.
+
+    Args:
+        values: one value per seed (S,), or several (S, K) that are drawn together.
+        num_draws: number of draws B. If there are no more than 10,000 ordered draws of S out of
+            S seeds (S <= 5), each is taken once instead, so that nothing is left to chance.
+        generator: source of random numbers.
+
+    Returns:
+        Means (B,) or (B, K).
+
+    Raises:
+        ValueError: if there is no seed or ``num_draws`` is below 1.
+
+    Example:
+        >>> mean_draws([0.0, 1.0], num_draws=1, generator=np.random.default_rng(0)).tolist()
+        [0.0, 0.5, 0.5, 1.0]
+    """
+    seeds = np.asarray(values, dtype=np.float64)
+    count = len(seeds)
+    if count == 0 or num_draws < 1:
+        raise ValueError(f"needs a seed and a draw, got {count} seeds, num_draws={num_draws}.")
+    if count**count <= _MOST_ENUMERATED:
+        chosen = np.indices((count,) * count).reshape(count, -1).T
+    else:
+        chosen = generator.integers(0, count, (num_draws, count))
+    return np.asarray(seeds[chosen].mean(axis=1))
 
 
 def percentile_interval(draws: npt.ArrayLike, *, level: float = 0.95) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
 from petct_ext.networks.region_classifier import RegionClassifier
+from petct_ext.networks.region_names import find_other_regions, stored_regions
 
 __all__ = ["check_weights", "load_encoder"]
 
@@ -38,13 +39,16 @@ def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         InputDataError: if the file is missing, damaged or no state dict, holds values that are not
-            finite, or differs from the network in any tensor; names the first ones.
+            finite, differs from the network in any tensor (names the first ones), or belongs to
+            other regions or another order of them. Files that do not name their regions are
+            accepted, with a warning in the log.
     """
     path = Path(require_file(path))
     loaded = _read(path)
     if isinstance(loaded, Mapping):
         loaded = loaded.get(_WRAPPER, loaded)
     given = _require_state_dict(loaded, path)
+    _require_same_regions(loaded, network, path)
     _require_same(
         given,
         network.state_dict(),
@@ -115,6 +119,23 @@ def _require_state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
             f"{broken[0]}; the training that wrote it diverged, use another checkpoint."
         )
     return state
+
+
+def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
+    regions = getattr(network, "regions", [])
+    stored = stored_regions(loaded)
+    if regions and not stored:
+        _LOGGER.warning(
+            "%s does not name its regions: make sure that they are those of the configuration, in "
+            "its order",
+            path.name,
+        )
+    other = find_other_regions(stored, regions)
+    if other:
+        raise InputDataError(
+            f"{path} holds weights of {other}; set regions as in the training of that file, or "
+            "give weights that were trained for these regions."
+        )
 
 
 def _require_same(

@@ -1,6 +1,7 @@
 """From the text of a report to mentions of regions."""
 
 from petct_ext.reports.mentions import Mention, find_mentions, place_of_mention
+from petct_ext.reports.readable import readable_text
 from petct_ext.reports.sections import TAGGED_SECTIONS, Section, is_heading, split_sections
 from petct_ext.reports.sentences import split_sentences
 
@@ -11,6 +12,7 @@ __all__ = [
     "find_mentions",
     "is_heading",
     "place_of_mention",
+    "readable_text",
     "split_sections",
     "split_sentences",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -136,10 +136,9 @@ def rule_probability(sentence: str, start: int, end: int, *, section: str = "fin
 
 def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
     """Categories of the cues whose scope holds the mention; "uptake" stands for abnormal."""
-    rules = _rules()
-    first, last = _clause(sentence, start, end, rules)
+    first, last = _clause(sentence, start, end)
     found: set[str] = set()
-    for cue in _cues_in(sentence, rules):
+    for cue in _cues_in(sentence):
         inside = first <= cue.start and cue.end <= last
         if cue.category == "abnormal":
             found.add("uptake" if inside else "elsewhere")
@@ -153,15 +152,10 @@ def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
     return frozenset(found)
 
 
-def _clause(sentence: str, start: int, end: int, rules: _Rules) -> tuple[int, int]:
+def _clause(sentence: str, start: int, end: int) -> tuple[int, int]:
     """The stretch between the breaks around a mention."""
     first, last = 0, len(sentence)
-    edges = [(m.start(), m.end()) for m in rules.breaks.finditer(sentence)]
-    for match in _AND_CLAUSE.finditer(sentence):
-        before = sentence[: match.start()]
-        if _VERB.search(before) and _VERB.search(sentence[match.end() :]):
-            edges.append((match.start(), match.end()))
-    for a, b in edges:
+    for a, b in _edges(sentence):
         # "no" in ", no" both ends a clause and belongs to the next one.
         if b <= start:
             first = max(first, a)
@@ -170,7 +164,23 @@ def _clause(sentence: str, start: int, end: int, rules: _Rules) -> tuple[int, in
     return first, last
 
 
-def _cues_in(sentence: str, rules: _Rules) -> list[_Cue]:
+# A sentence is asked about once per mention, so its breaks and cues are remembered.
+@lru_cache(maxsize=64)
+def _edges(sentence: str) -> tuple[tuple[int, int], ...]:
+    edges = [(m.start(), m.end()) for m in _rules().breaks.finditer(sentence)]
+    verbs = [match.start() for match in _VERB.finditer(sentence)]
+    if verbs:
+        edges += [
+            match.span()
+            for match in _AND_CLAUSE.finditer(sentence)
+            if verbs[0] < match.start() and verbs[-1] >= match.end()
+        ]
+    return tuple(edges)
+
+
+@lru_cache(maxsize=64)
+def _cues_in(sentence: str) -> list[_Cue]:
+    rules = _rules()
     hidden = [match.span() for match in rules.pseudo.finditer(sentence)]
     found = []
     for category, direction, pattern in rules.cues:

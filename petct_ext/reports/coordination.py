@@ -9,7 +9,7 @@ from typing import Final
 
 from petct_ext.files import read_json
 
-__all__ = ["MODIFIERS", "coordinated_regions"]
+__all__ = ["LIST_PATTERNS", "MODIFIERS", "NODES_IN", "coordinated_regions", "places_of_nodes"]
 
 _WORDS: Final = read_json(Path(str(files("petct_ext.reports") / "coordination.json")))
 
@@ -27,24 +27,30 @@ def _list_pattern(adjective: str, head: str) -> re.Pattern[str]:
     )
 
 
-_PATTERNS: Final = tuple(
-    (_list_pattern(adjective, _WORDS["heads"][head]), region)
+LIST_PATTERNS: Final = tuple(
+    (region, _list_pattern(adjective, _WORDS["heads"][head]))
     for adjective, regions in _WORDS["adjectives"].items()
     for head, region in regions.items()
 )
+"""A region and the pattern of the adjective that names it where a list's head noun follows."""
 
 
 _PLACES: Final = tuple(
-    (re.compile(rf"\b(?:{place})\b", flags=re.IGNORECASE), region)
+    (region, re.compile(rf"\b(?:{place})\b", flags=re.IGNORECASE))
     for place, region in _WORDS["places"].items()
 )
-# "lymph nodes in the neck, both axillae and the mediastinum"
-_NODES_IN: Final = re.compile(
-    rf"\b(?:{_WORDS['heads']['node']})\s+(?:\w+\s+)?(?:in|of|within|throughout|involving|at)\s+"
-    rf"(?P<list>(?:\b(?:the|{_BETWEEN}|{'|'.join(_WORDS['places'])}|regions?|areas?|stations?|sides?|of"
-    r"|axillae?|axillas|hil(?:um|a)|groins?|fossae?|retroperitoneum)\b[\s,/()]*)+)",
+_LISTED: Final = "|".join(
+    ["the", _BETWEEN, *_WORDS["places"], *_WORDS["sites"], "regions?", "areas?", "stations?"]
+)
+NODES_IN: Final = re.compile(
+    rf"\b(?:{_WORDS['heads']['node']})(?:\s(?:stations?|regions?|areas?|groups?|basins?|chains?"
+    r"|disease|involvement|metastas[ei]s|masses))?"
+    r"(?:\s?[:(]|,?\s(?:\w+\s)?(?:in|of|within|throughout|involving|at|along|including|such\sas"
+    r"|namely|e\.g\.,?))\s?"
+    rf"(?P<list>(?:\b(?:{_LISTED}|sides?|of)\b[\s,/()]{{0,3}}){{1,40}})",
     flags=re.IGNORECASE,
 )
+"""Nodes and the places where they are: "nodes in the neck, both axillae and the mediastinum"."""
 
 
 def coordinated_regions(text: str) -> list[tuple[int, int, str]]:
@@ -61,13 +67,16 @@ def coordinated_regions(text: str) -> list[tuple[int, int, str]]:
     """
     found = [
         (match.start(), match.end(), region)
-        for pattern, region in _PATTERNS
+        for region, pattern in LIST_PATTERNS
         for match in pattern.finditer(text)
     ]
-    for nodes in _NODES_IN.finditer(text):
-        found.extend(
-            (match.start(), match.end(), region)
-            for pattern, region in _PLACES
-            for match in pattern.finditer(text, nodes.start("list"), nodes.end("list"))
-        )
-    return found
+    return found + [x for nodes in NODES_IN.finditer(text) for x in places_of_nodes(nodes)]
+
+
+def places_of_nodes(nodes: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of the places in a match of NODES_IN."""
+    return [
+        (match.start(), match.end(), region)
+        for region, pattern in _PLACES
+        for match in pattern.finditer(nodes.string, nodes.start("list"), nodes.end("list"))
+    ]

@@ -7,7 +7,15 @@ from typing import Final
 
 from petct_ext.reports.coordination import MODIFIERS
 
-__all__ = ["LEFT", "RIGHT", "continues_list", "side_after", "side_before", "side_inside"]
+__all__ = [
+    "ELLIPSIS",
+    "LEFT",
+    "RIGHT",
+    "continues_list",
+    "side_after",
+    "side_before",
+    "side_inside",
+]
 
 LEFT: Final = "left"
 RIGHT: Final = "right"
@@ -40,7 +48,16 @@ _LIST_LINK: Final = re.compile(
 )
 _CODE: Final = re.compile(r"\d{1,2}([RL])$", flags=re.IGNORECASE)
 _INSIDE: Final = re.compile(r"\b(?:left|right|bilateral|both)\b", flags=re.IGNORECASE)
+_BOTH_OF_TWO: Final = re.compile(r"\w*(?:al|ic|ary|ar|an)$", flags=re.IGNORECASE)
+_AND: Final = re.compile(r"\s+and\b", flags=re.IGNORECASE)
 _REACH: Final = 90
+ELLIPSIS: Final = re.compile(
+    r"\b(?:also|and|as well as|or|but not|similarly|likewise|than|less so|more so|another|not)\s"
+    r"(?:(?:\w+\s){0,2}(?:in|on|at|of|to|within)\s)(?:the\s)?(?P<side>left|right)(?:\sside)?"
+    r"(?=\s*(?:[.,;)]|$))",
+    flags=re.IGNORECASE,
+)
+"""A side without a region, at the end of a clause: "also in the right"."""
 
 
 def side_before(text: str, start: int) -> tuple[frozenset[str], int]:
@@ -61,8 +78,16 @@ def side_before(text: str, start: int) -> tuple[frozenset[str], int]:
     match = _BEFORE.search(text[reach:start])
     if match is None:
         return frozenset(), start
+    if match["first"].lower() == "both" and _joins_two(text, start):
+        return frozenset(), start
     sides = _sides(match["first"]) | (_sides(match["second"]) if match["second"] else frozenset())
     return sides, reach + match.start()
+
+
+def _joins_two(text: str, start: int) -> bool:
+    """Whether "both" before a mention joins two adjectives ("both pulmonary and hepatic")."""
+    word = re.compile(r"\w+").match(text, start)
+    return bool(word and _BOTH_OF_TWO.match(word[0]) and _AND.match(text, word.end()))
 
 
 def side_inside(text: str, start: int, end: int) -> frozenset[str]:

@@ -5,32 +5,54 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["station_regions", "vertebral_regions"]
+__all__ = [
+    "CODE",
+    "LEVEL",
+    "SACRAL_LEVEL",
+    "STATION_LIST",
+    "code_region",
+    "level_regions",
+    "listed_stations",
+    "sacral_region",
+    "station_regions",
+    "vertebral_regions",
+]
 
 _SPINE: Final = {
     "C": "cervical_spine",
     "T": "thoracic_spine",
-    "D": "thoracic_spine",
     "L": "lumbar_spine",
+    "S": "pelvic_skeleton",
 }
 _ORDER: Final = "CTLS"
-_LAST: Final = {"C": 7, "T": 12, "D": 12, "L": 5, "S": 5}
-_LEVEL: Final = re.compile(
-    r"(?:\b(?:vertebra(?:e|l\ bod(?:y|ies))?)\ (?:at\ |of\ )?)?"
-    r"(?<![\w.])(?P<first>[CTDL])(?P<n>\d{1,2})"
-    r"(?:\s*(?P<link>-|\u2013|/|to|through)\s*(?P<second>[CTDLS]?)(?P<m>\d{1,2}))?(?![\w%])"
+_LAST: Final = {"C": 7, "T": 12, "L": 5, "S": 5}
+LEVEL: Final = re.compile(
+    r"\b(?:(?:vertebra(?:e|l\ bod(?:y|ies))?)\ (?:at\ |of\ )?)?"
+    r"(?<![\w.])(?P<first>C|T[hH]?|D|L)(?P<n>\d{1,2})"
+    r"(?:\s?(?P<link>-|\u2013|/|to|through|down\ to|thru)\s?(?P<second>(?:C|T[hH]?|D|L|S)?)"
+    r"(?P<m>\d{1,2}))?(?![\w%])"
     r"(?!\s*(?:N[0-3x]|M[01x])\b)"
     r"(?!\s*(?:/\s*T\d\s*)?-?\s*(?:weighted|hyperintens|hypointens|signal|image|sequence))"
     r"(?:(?:\s+(?:left|right))?\s+(?:vertebral\ bod(?:y|ies)|vertebrae?|spinous\ process(?:es)?"
     r"|transverse\ process(?:es)?|facet\ joints?(?:\(s\))?|pedicles?|lamina|end-?plates?)\b)?"
 )
-_STATION_LIST: Final = re.compile(
-    r"\b(?:nodal |lymph node )?(?:stations?|levels?)\s+"
-    r"(?P<codes>\d{1,2}[RLrl]?(?:(?:\s*(?:,|/|&|and|or|,\s*and)\s*)(?:stations?\s+|level\s+)?\d{1,2}[RLrl]?)*)\b",
+"""Vertebral levels, single ("T4"), double ("L2/L3") and in ranges ("T4-L2", "Th4 to L2")."""
+SACRAL_LEVEL: Final = re.compile(
+    r"\bS[1-5](?:\s?[-/]\s?S?[1-5])?\s(?:vertebra\w*(?:\ bod(?:y|ies))?|bod(?:y|ies)|nerve\ root"
+    r"|level)\b",
+    flags=re.VERBOSE,
+)
+"""Sacral levels need a noun: "S6" alone may be a segment of the lung or a series of images."""
+STATION_LIST: Final = re.compile(
+    r"\b(?:(?:nodal|lymph node) )?(?:stations?|levels?)\s"
+    r"(?P<codes>\d{1,2}[RLrl]?(?:\s?(?:,\s?and|,|/|&|and|or)\s?(?:stations?\s|levels?\s)?"
+    r"\d{1,2}[RLrl]?){0,9})\b",
     flags=re.IGNORECASE,
 )
-_CODE: Final = re.compile(r"\b(\d{1,2})([RLrl]?)\b")
-_BARE_CODE: Final = re.compile(r"(?<![\w.])(\d{1,2})([RL])(?![\w])(?!\s*(?:rib|mm|cm))")
+"""Lists of stations; see :func:`listed_stations` for which of them count."""
+CODE: Final = re.compile(r"\b(?<![\w.])(\d{1,2})([RL])(?![\w])(?!\s*(?:rib|mm|cm))")
+"""Stations that stand alone: "4R"."""
+_NUMBER: Final = re.compile(r"\b(\d{1,2})([RLrl]?)\b")
 _STATIONS: Final = {
     1: "supraclavicular_lymph_node",
     2: "paratracheal_lymph_node",
@@ -59,26 +81,25 @@ def vertebral_regions(text: str) -> list[tuple[int, int, str]]:
         >>> [region for _, _, region in vertebral_regions("Lesions from T4 to L2.")]
         ['thoracic_spine', 'lumbar_spine']
     """
-    found: list[tuple[int, int, str]] = []
-    for match in _LEVEL.finditer(text):
-        first, number = match["first"], int(match["n"])
-        if not 1 <= number <= _LAST[first]:
-            continue
-        last = match["second"] or first
-        letters = [_letter(first)]
-        if match["link"] and 1 <= int(match["m"]) <= _LAST[last]:
-            letters = list(_ORDER[_ORDER.index(_letter(first)) : _ORDER.index(_letter(last)) + 1])
-        found.extend(
-            (match.start(), match.end(), _SPINE[letter]) for letter in letters if letter in _SPINE
-        )
-    return found
+    return [found for match in LEVEL.finditer(text) for found in level_regions(match)]
+
+
+def level_regions(match: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of each part of the spine that a match of LEVEL names."""
+    first, number = _letter(match["first"]), int(match["n"])
+    if not 1 <= number <= _LAST[first]:
+        return []
+    last = _letter(match["second"] or first)
+    letters = first
+    if match["link"] and 1 <= int(match["m"]) <= _LAST[last]:
+        letters = _ORDER[_ORDER.index(first) : _ORDER.index(last) + 1]
+        if first == "L" and number == _LAST["L"]:
+            letters = first
+    return [(match.start(), match.end(), _SPINE[letter]) for letter in letters]
 
 
 def station_regions(text: str) -> list[tuple[int, int, str]]:
     """Finds thoracic lymph node stations ("4R", "station 7", "stations 4R, 7 and 10L").
-
-    A number without a letter counts only after the word station, or in a list after the word level
-    that also holds a number with a letter: "level 2" alone is a level of the neck.
 
     Returns:
         ``(start, end, region)``; the span of a code ends with its letter, which gives the side.
@@ -87,23 +108,32 @@ def station_regions(text: str) -> list[tuple[int, int, str]]:
         >>> [region for _, _, region in station_regions("Stations 4R, 7 and 10L.")]
         ['paratracheal_lymph_node', 'carinal_lymph_node', 'hilar_lymph_node']
     """
-    found: dict[int, tuple[int, int, str]] = {}
-    for listed in _STATION_LIST.finditer(text):
-        is_station = "station" in listed[0].lower()
-        if not is_station and not re.search(r"\d[RLrl]\b", listed["codes"]):
-            continue
-        for code in _CODE.finditer(text, listed.start("codes"), listed.end("codes")):
-            _add(found, code)
-    for code in _BARE_CODE.finditer(text):
-        _add(found, code)
-    return sorted(found.values())
+    found = [x for match in STATION_LIST.finditer(text) for x in listed_stations(match)]
+    found += [x for match in CODE.finditer(text) for x in code_region(match)]
+    return sorted(set(found))
 
 
-def _add(found: dict[int, tuple[int, int, str]], code: re.Match[str]) -> None:
-    region = _STATIONS.get(int(code[1]))
-    if region is not None:
-        found[code.start()] = (code.start(), code.end(), region)
+def listed_stations(match: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of the stations in a match of STATION_LIST.
+
+    A number without a letter counts only after the word station, or after the word level in a
+    list that holds a number with a letter or one above 6: "level 2" alone is a level of the neck.
+    """
+    codes = list(_NUMBER.finditer(match.string, match.start("codes"), match.end("codes")))
+    is_station = "station" in match[0].lower() or any(c[2] or int(c[1]) > 6 for c in codes)
+    return [x for code in codes if is_station for x in code_region(code)]
+
+
+def code_region(match: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of a number with or without a letter, if it is a station."""
+    region = _STATIONS.get(int(match[1]))
+    return [] if region is None else [(match.start(), match.end(), region)]
+
+
+def sacral_region(match: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of a match of SACRAL_LEVEL."""
+    return [(match.start(), match.end(), _SPINE["S"])]
 
 
 def _letter(level: str) -> str:
-    return "T" if level == "D" else level
+    return "T" if level[0] in "TD" else level

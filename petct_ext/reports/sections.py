@@ -44,13 +44,13 @@ _ZONE: Final = (
 _BROAD: Final = (
     r"head|neck|brain|chest|thorax|abdomen|pelvis|extremities|lower|upper|musculo-?skeletal"
 )
-_LIST_MARK: Final = r"(?:[#*_>\s]*)(?:(?:\d{1,2}|[A-Z])[.)]\s*)?(?:\*\*)?"
+_LIST_MARK: Final = r"(?:[#*_>\ \t]{0,40})(?:(?:\d{1,2}|[A-Z])[.)][\ \t]{0,20})?(?:\*\*)?"
 # A heading opens a line and ends with a colon or with the line ...
 _LINE_HEADING: Final = re.compile(
-    rf"^(?P<indent>{_LIST_MARK})(?:"
+    rf"^(?=[^\n]{{0,60}}[A-Za-z])(?P<indent>{_LIST_MARK})(?:"
     + "|".join(f"(?P<{name}>{core})" for name, core in _CORES.items())
     + rf"|(?P<zone>(?:{_ZONE})(?:\ ?(?:,|/|&|and|,\ and)\ ?(?:{_ZONE})){{0,4}}))"
-    + r"(?:\*\*)?[ \t]*(?:[:：](?:\*\*)?|(?=\r?$)|[ \t][-–—](?=[ \t]|\r?$))",  # noqa: RUF001
+    + r"(?:\*\*)?[ \t]{0,40}(?:[:：](?:\*\*)?|(?=\r?$)|[ \t][-–—](?=[ \t]|\r?$))",  # noqa: RUF001
     flags=re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 # ... or stands inside a line, in capitals and with a colon, as where line ends were lost.

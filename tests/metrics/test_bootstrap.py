@@ -11,7 +11,15 @@ from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from petct_ext.metrics.bootstrap import auroc, auroc_draws, draw_weights, percentile_interval
+from petct_ext.metrics.bootstrap import (
+    auroc,
+    auroc_draws,
+    draw_weights,
+    mean_auroc_draws,
+    mean_draws,
+    percentile_interval,
+    weight_blocks,
+)
 from petct_ext.metrics.calibration import (
     brier_score,
     expected_calibration_error,
@@ -172,3 +180,55 @@ def test_perfectly_calibrated_probabilities_have_no_error() -> None:
 def test_calibration_refuses_what_is_no_probability(prob: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         brier_score(prob, [1])
+
+
+@settings(max_examples=40)
+@given(SCORES, LABELS, st.integers(0, 2**32 - 1))
+def test_mean_over_seeds_equals_the_mean_of_single_draws(
+    prob: np.ndarray, target: np.ndarray, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    probs = np.stack([prob, generator.permutation(prob), prob[::-1]])
+    weights = draw_weights(np.arange(len(prob)), num_draws=6, generator=generator)
+    expected = np.mean([auroc_draws(row, target, weights) for row in probs], axis=0)
+
+    np.testing.assert_allclose(mean_auroc_draws(probs, target, weights), expected, atol=1e-12)
+
+
+@given(SCORES, LABELS)
+def test_area_equals_the_fraction_of_won_pairs(prob: np.ndarray, target: np.ndarray) -> None:
+    pairs = [(p, n) for p in prob[target == 1] for n in prob[target == 0]]
+    won = [1.0 if p > n else 0.5 if p == n else 0.0 for p, n in pairs]
+
+    expected = sum(won) / len(won) if won else np.nan
+    assert auroc(prob, target) == pytest.approx(expected, nan_ok=True)
+
+
+def test_blocks_of_weights_are_the_weights() -> None:
+    clusters = np.arange(30_000)
+    blocks = list(weight_blocks(clusters, num_draws=700, generator=np.random.default_rng(0)))
+    whole = draw_weights(clusters, num_draws=700, generator=np.random.default_rng(0))
+
+    assert len(blocks) == 2
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
+
+
+def test_few_seeds_are_drawn_in_every_way() -> None:
+    values = np.array([0.80, 0.82, 0.85, 0.79, 0.90])
+    draws = mean_draws(values, num_draws=7, generator=np.random.default_rng(0))
+    reference = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", random_state=1
+    ).confidence_interval
+
+    assert len(draws) == 5**5
+    assert draws.mean() == pytest.approx(values.mean())
+    interval = percentile_interval(draws)
+    assert interval == pytest.approx((reference.low, reference.high), abs=0.003)
+
+
+def test_many_seeds_are_drawn_at_random() -> None:
+    draws = mean_draws(np.arange(12.0), num_draws=50, generator=np.random.default_rng(0))
+
+    assert draws.shape == (50,)
+    with pytest.raises(ValueError, match="needs a seed"):
+        mean_draws([], num_draws=3, generator=np.random.default_rng(0))

@@ -20,7 +20,12 @@ from petct_ext.keys import (
     TOKEN_IDS,
 )
 from petct_ext.reports.vocabulary import learn_vocabulary
-from petct_ext.transforms.text import MentionProbabilitiesd, TokenizeReportd, mention_probabilities
+from petct_ext.transforms.text import (
+    MentionProbabilitiesd,
+    TokenizeReportd,
+    blend_with_rules,
+    mention_probabilities,
+)
 
 TEXT = "Uptake in the liver and in the spleen."
 TOKENIZER = learn_vocabulary([TEXT] * 5, size=120)
@@ -99,3 +104,20 @@ def test_postprocessing_adds_probabilities_and_their_reference() -> None:
     result = MentionProbabilitiesd()({**data, MENTION_LABEL: label})
     assert result[MENTION_PROB].tolist() == [[0.5]]
     assert result[REFERENCE] is label
+
+
+def test_rules_shift_an_uncertain_network_only_so_far() -> None:
+    blend = torch.tensor([1.0, 0.5, 0.0])
+    network = torch.tensor([0.5, 0.999, 0.5])
+    rules = torch.tensor([1.0, 0.0, 0.5])
+    mixed = blend_with_rules(network, rules, blend)
+    assert 0.8 < mixed[0] < 0.95
+    assert mixed[1] > 0.95
+    assert mixed[2] == pytest.approx(0.5)
+
+
+def test_network_alone_is_left_as_it_is() -> None:
+    network = torch.tensor([0.0, 0.3, 1.0])
+    assert torch.equal(
+        blend_with_rules(network, torch.ones(3), torch.tensor([1.0, 0.0, 0.0])), network
+    )

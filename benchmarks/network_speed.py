@@ -1,0 +1,200 @@
+"""Times the scan model against the authors' layers rebuilt plainly, in the same run.
+
+On a GPU: forward and training step of one exam of 2 x 208 x 224 x 224 with peak memory and the
+arithmetic floor. On a CPU: the same at 16 slices unless --slices says otherwise. Rounds are
+interleaved and medians are given; CPU times are those of the processor (one thread) or of the
+clock (more threads). --memory counts, without computing anything, the memory that a training step
+takes (weights, gradients, Adam and activations; torch's MemTracker on fake tensors).
+
+bf16 is shown with the largest change of a probability. On processors without bf16 units it is slow.
+
+Example:
+    python benchmarks/network_speed.py --rounds 3
+    python benchmarks/network_speed.py --slices 208 --rounds 1 --threads 2 --ways authors folded
+    python benchmarks/network_speed.py --memory --batch-size 2 --slices 300
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from authors_layers import AuthorsScanModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from petct_ext.command_line import new_parser, run
+from petct_ext.networks import RegionClassifier
+from petct_ext.networks.inference import fold_batch_norms
+
+REGIONS = 26
+PEAK_TFLOPS = {"float32": 60.0, "bfloat16": 790.0}  # H200: vendor's fp32, bf16 as measured
+FLOP_PER_SLICE = 665e9 / 208  # forward, 2 x multiplications; a training step takes three times that
+LAST = torch.channels_last_3d
+Way = tuple[nn.Module, torch.dtype, torch.memory_format]
+
+
+def forward_ways() -> dict[str, Way]:
+    ours = RegionClassifier(2, REGIONS).eval()
+    folded = fold_batch_norms(ours)
+    last = fold_batch_norms(ours).to(memory_format=LAST)
+    plain = torch.contiguous_format
+    return {
+        "authors": (AuthorsScanModel().eval(), torch.float32, plain),
+        "ours": (ours, torch.float32, plain),
+        "folded": (folded, torch.float32, plain),
+        "folded, channels last": (last, torch.float32, LAST),
+        "folded, bf16": (folded, torch.bfloat16, plain),
+        "folded, channels last, bf16": (last, torch.bfloat16, LAST),
+    }
+
+
+def training_ways() -> dict[str, Way]:
+    plain = torch.contiguous_format
+    return {
+        "authors": (AuthorsScanModel().train(), torch.float32, plain),
+        "ours": (RegionClassifier(2, REGIONS).train(), torch.float32, plain),
+        "checkpointing": (
+            RegionClassifier(2, REGIONS, gradient_checkpointing=True).train(),
+            torch.float32,
+            plain,
+        ),
+        "channels last": (
+            RegionClassifier(2, REGIONS).train().to(memory_format=LAST),
+            torch.float32,
+            LAST,
+        ),
+        "channels last, bf16": (
+            RegionClassifier(2, REGIONS).train().to(memory_format=LAST),
+            torch.bfloat16,
+            LAST,
+        ),
+    }
+
+
+def precision(device: str, dtype: torch.dtype) -> AbstractContextManager[object]:
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device, dtype=dtype)
+
+
+def predict(way: Way, image: Tensor) -> Tensor:
+    network, dtype, layout = way
+    with torch.inference_mode(), precision(image.device.type, dtype):
+        return network(image.contiguous(memory_format=layout)).float()
+
+
+def train(way: Way, image: Tensor) -> Tensor:
+    network, dtype, layout = way
+    network.zero_grad()
+    with precision(image.device.type, dtype):
+        logits = network(image.contiguous(memory_format=layout))
+    loss = F.binary_cross_entropy_with_logits(logits.float(), torch.zeros_like(logits).float())
+    loss.backward()
+    return loss.detach()
+
+
+def seconds(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
+def measure(
+    ways: dict[str, Way], step: Callable[[Way, Tensor], Tensor], image: Tensor, rounds: int
+) -> None:
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    memory = dict.fromkeys(ways, 0.0)
+    outputs = {}
+    for _ in range(rounds + 1):  # the first one warms up
+        for name, way in ways.items():
+            way[0].to(image.device)
+            if image.is_cuda:
+                torch.cuda.reset_peak_memory_stats()
+            begin = seconds(image.device)
+            outputs[name] = step(way, image)
+            times[name].append(seconds(image.device) - begin)
+            if image.is_cuda:
+                memory[name] = torch.cuda.max_memory_allocated() / 2**30
+    passes = 1 if step is predict else 3
+    first = statistics.median(next(iter(times.values()))[1:])
+    for name, (_, dtype, _) in ways.items():
+        median = statistics.median(times[name][1:])
+        line = f"  {name:28s} {median:8.3f} s {first / median:6.2f} x"
+        if image.is_cuda:
+            flop = passes * FLOP_PER_SLICE * image.shape[0] * image.shape[4]
+            floor = flop / (PEAK_TFLOPS[str(dtype).removeprefix("torch.")] * 1e12)
+            line += f"  {memory[name]:6.2f} GiB  floor {floor:.4f} s"
+        if step is predict and "ours" in outputs and name.startswith("folded"):
+            change = (outputs[name].sigmoid() - outputs["ours"].sigmoid()).abs().max()
+            line += f"  largest change of a probability {float(change):.1e}"
+        print(line)
+
+
+def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: bool) -> float:
+    """Returns GiB at the peak of two training steps with Adam, of which nothing is computed."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    with FakeTensorMode():
+        network = RegionClassifier(2, REGIONS, gradient_checkpointing=checkpointing).train()
+        optimizer = torch.optim.Adam(network.parameters())
+        image = torch.rand(batch_size, 2, 224, 224, slices)
+        tracker = MemTracker()
+        tracker.track_external(network, optimizer, image)
+        with tracker:
+            for step in range(2):
+                way = (network, torch.bfloat16 if bf16 else torch.float32, torch.contiguous_format)
+                train(way, image)
+                optimizer.step()
+                if step == 0:
+                    tracker.reset_mod_stats()
+        return float(sum(d["Total"] for d in tracker.get_tracker_snapshot("peak").values())) / 2**30
+
+
+def main(arguments: argparse.Namespace) -> None:
+    if arguments.memory:
+        for checkpointing in (False, True):
+            for bf16 in (False, True):
+                size = count_memory(
+                    arguments.batch_size,
+                    arguments.slices or 300,
+                    checkpointing=checkpointing,
+                    bf16=bf16,
+                )
+                print(f"checkpointing {checkpointing!s:5s}  bf16 {bf16!s:5s}  {size:6.2f} GiB")
+        return
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    slices = arguments.slices or (208 if device.type == "cuda" else 16)
+    torch.manual_seed(0)
+    shape = (arguments.batch_size, 2, arguments.in_plane, arguments.in_plane, slices)
+    image = torch.rand(shape, device=device)
+    print(f"{torch.get_num_threads()} threads on {device.type}, {list(shape)}")
+    for title, make, step in (
+        ("forward", forward_ways, predict),
+        ("training step", training_ways, train),
+    ):
+        if title == "training step" and not arguments.training:
+            continue
+        ways = make()
+        chosen = arguments.ways or list(ways)
+        print(title)
+        measure({n: w for n, w in ways.items() if n in chosen}, step, image, arguments.rounds)
+
+
+if __name__ == "__main__":
+    parser = new_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--slices", type=int, help="208 on a GPU, 16 on a CPU, 300 for --memory")
+    parser.add_argument("--in-plane", type=int, default=224)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="on a CPU; torch's choice otherwise")
+    parser.add_argument("--training", action="store_true", help="also training steps")
+    parser.add_argument("--memory", action="store_true", help="count the memory of training only")
+    parser.add_argument("--ways", nargs="+", help="some of the ways by name; all otherwise")
+    run(main, parser)

