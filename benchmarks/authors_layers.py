@@ -1,3 +1,4 @@
+# ruff: noqa: D101, D102
 """The authors' layers rebuilt plainly, as the baseline of network_speed.py and attention.py.
 
 I3D as ported by hassony2 (zeros copied around every input, torch's pooling, every step on its own)

@@ -32,45 +32,35 @@ from petct_ext.networks.inference import fold_batch_norms
 REGIONS = 26
 PEAK_TFLOPS = {"float32": 60.0, "bfloat16": 790.0}  # H200: vendor's fp32, bf16 as measured
 FLOP_PER_SLICE = 665e9 / 208  # forward, 2 x multiplications; a training step takes three times that
-LAST = torch.channels_last_3d
-Way = tuple[nn.Module, torch.dtype, torch.memory_format]
+Way = tuple[nn.Module, torch.dtype]
+
+
+def new_network(**options: bool) -> RegionClassifier:
+    torch.manual_seed(0)  # the same weights for all ways of ours
+    return RegionClassifier(2, REGIONS, **options)
 
 
 def forward_ways() -> dict[str, Way]:
-    ours = RegionClassifier(2, REGIONS).eval()
+    ours, last = new_network().eval(), fold_batch_norms(new_network(channels_last=True))
     folded = fold_batch_norms(ours)
-    last = fold_batch_norms(ours).to(memory_format=LAST)
-    plain = torch.contiguous_format
     return {
-        "authors": (AuthorsScanModel().eval(), torch.float32, plain),
-        "ours": (ours, torch.float32, plain),
-        "folded": (folded, torch.float32, plain),
-        "folded, channels last": (last, torch.float32, LAST),
-        "folded, bf16": (folded, torch.bfloat16, plain),
-        "folded, channels last, bf16": (last, torch.bfloat16, LAST),
+        "authors": (AuthorsScanModel().eval(), torch.float32),
+        "ours": (ours, torch.float32),
+        "folded": (folded, torch.float32),
+        "folded, channels last": (last, torch.float32),
+        "folded, bf16": (folded, torch.bfloat16),
+        "folded, channels last, bf16": (last, torch.bfloat16),
     }
 
 
 def training_ways() -> dict[str, Way]:
-    plain = torch.contiguous_format
+    last = new_network(channels_last=True)
     return {
-        "authors": (AuthorsScanModel().train(), torch.float32, plain),
-        "ours": (RegionClassifier(2, REGIONS).train(), torch.float32, plain),
-        "checkpointing": (
-            RegionClassifier(2, REGIONS, gradient_checkpointing=True).train(),
-            torch.float32,
-            plain,
-        ),
-        "channels last": (
-            RegionClassifier(2, REGIONS).train().to(memory_format=LAST),
-            torch.float32,
-            LAST,
-        ),
-        "channels last, bf16": (
-            RegionClassifier(2, REGIONS).train().to(memory_format=LAST),
-            torch.bfloat16,
-            LAST,
-        ),
+        "authors": (AuthorsScanModel().train(), torch.float32),
+        "ours": (new_network().train(), torch.float32),
+        "checkpointing": (new_network(gradient_checkpointing=True).train(), torch.float32),
+        "channels last": (last.train(), torch.float32),
+        "channels last, bf16": (last, torch.bfloat16),
     }
 
 
@@ -81,16 +71,16 @@ def precision(device: str, dtype: torch.dtype) -> AbstractContextManager[object]
 
 
 def predict(way: Way, image: Tensor) -> Tensor:
-    network, dtype, layout = way
+    network, dtype = way
     with torch.inference_mode(), precision(image.device.type, dtype):
-        return network(image.contiguous(memory_format=layout)).float()
+        return network(image).float()
 
 
 def train(way: Way, image: Tensor) -> Tensor:
-    network, dtype, layout = way
+    network, dtype = way
     network.zero_grad()
     with precision(image.device.type, dtype):
-        logits = network(image.contiguous(memory_format=layout))
+        logits = network(image)
     loss = F.binary_cross_entropy_with_logits(logits.float(), torch.zeros_like(logits).float())
     loss.backward()
     return loss.detach()
@@ -121,7 +111,7 @@ def measure(
                 memory[name] = torch.cuda.max_memory_allocated() / 2**30
     passes = 1 if step is predict else 3
     first = statistics.median(next(iter(times.values()))[1:])
-    for name, (_, dtype, _) in ways.items():
+    for name, (_, dtype) in ways.items():
         median = statistics.median(times[name][1:])
         line = f"  {name:28s} {median:8.3f} s {first / median:6.2f} x"
         if image.is_cuda:
@@ -147,8 +137,7 @@ def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: boo
         tracker.track_external(network, optimizer, image)
         with tracker:
             for step in range(2):
-                way = (network, torch.bfloat16 if bf16 else torch.float32, torch.contiguous_format)
-                train(way, image)
+                train((network, torch.bfloat16 if bf16 else torch.float32), image)
                 optimizer.step()
                 if step == 0:
                     tracker.reset_mod_stats()
