@@ -26,8 +26,8 @@ def main(arguments: argparse.Namespace) -> None:
     config = ConfigParser()
     config.read_config([require_file(path) for path in arguments.config])
     config["bundle_root"] = str(arguments.config[0].resolve().parents[1])
+    weights = require_file(arguments.weights or config.get_parsed_content("ckpt_path"))
     network = config.get_parsed_content("network_def")
-    weights = arguments.weights or config.get_parsed_content("ckpt_path")
     network.load_state_dict(check_weights(network, weights))
     network.eval()
     in_channels = network.in_channels

@@ -54,9 +54,9 @@ def ensemble_table(
     num_draws = table.draws[several[0].name].shape[1]
     draws = resample_areas(ensembles, num_draws=num_draws, seed=seed)
     parts = []
-    for ensemble in ensembles:
+    for ensemble, areas in zip(ensembles, draws, strict=True):
         rows = table.tasks[table.tasks["experiment"] == ensemble.name]
-        gained = draws[ensemble.name] - table.draws[ensemble.name]
+        gained = areas - table.draws[ensemble.name]
         parts.append(_rows(ensemble, rows.reset_index(drop=True), gained))
     return pd.concat(parts, ignore_index=True)
 
@@ -89,7 +89,7 @@ def _rows(ensemble: Experiment, rows: pd.DataFrame, gained: Floats) -> pd.DataFr
     if entered.any():
         chosen = pd.DataFrame(result)[entered]
         low, high = percentile_interval(mean_over_tasks(gained[entered]))
-        means = chosen[["auroc_ensemble", "auroc_single", "gain"]].mean().to_dict()
+        means = {n: float(chosen[n].mean()) for n in ("auroc_ensemble", "auroc_single", "gain")}
         best = float(by_seed[entered].mean().max())
         names = {"task": ALL_TASKS, "title": ALL_TASKS, "gain_ci_low": low, "gain_ci_high": high}
         result.append({**result[0], **means, "auroc_best_seed": best, **names})

@@ -79,16 +79,19 @@ def draw_roc_curves(experiment: Experiment, rows: pd.DataFrame, *, num_columns: 
     defined = rows[rows["auroc"].notna()].sort_values("auroc", ascending=False)
     num_rows = max(1, -(-len(defined) // num_columns))
     with figure_style():
-        height = 2.15 * num_rows + 1.2
+        height = 2.15 * num_rows + 1.4
         figure = Figure(figsize=(1.9 * num_columns, height))
         # By hand: matplotlib's constrained layout would take longer than the drawing.
-        edges = {"left": 0.055, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 1.15 / height}
+        edges = {"left": 0.055, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 1.35 / height}
         figure.subplots_adjust(**edges, wspace=0.15, hspace=0.42)
         grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat:
             axes.set_visible(False)
-        for axes, row in zip(grid.flat, _named(defined), strict=False):
+        corners = {0, min(num_columns, len(defined)) - 1, (num_rows - 1) * num_columns}
+        for i, (axes, row) in enumerate(zip(grid.flat, _named(defined), strict=False)):
             axes.set_visible(True)
+            # The others lie inside of these, so the frame of the picture need not ask them.
+            axes.set_in_layout(i in corners)
             _draw_roc(axes, experiment, experiment.tasks.index(row["task"]))
             title = textwrap.fill(str(row["title"]), 22)
             axes.set_title(f"{title}\nAUROC {row['auroc']:.2f}", fontsize=8)

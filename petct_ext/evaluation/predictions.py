@@ -300,11 +300,12 @@ def _with_majority_targets(predictions: pd.DataFrame) -> pd.DataFrame:
     index = pd.MultiIndex.from_frame(predictions.loc[unequal, keys])
     targets = predictions["target"].copy()
     targets[unequal] = modes.reindex(index).to_numpy()
-    for (name, task), exams in modes.groupby(level=["experiment", "task"], sort=False):
+    counts = modes.reset_index().groupby(["experiment", "task"], sort=False).size()
+    for row in counts.reset_index(name="exams").to_dict("records"):
         _logger.warning(
             "experiment %s, task %s: seeds state different targets for %d exams; taken what most "
             "state",
-            *(name, task, len(exams)),
+            *(row["experiment"], row["task"], row["exams"]),
         )
     return predictions.assign(target=targets)
 

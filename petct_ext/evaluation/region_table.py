@@ -110,7 +110,7 @@ def region_table(
         thresholds = fixed_threshold(threshold)
     draws = resample_areas(experiments, num_draws=num_bootstrap, seed=seed)
     tasks, macro = [], []
-    for experiment in experiments:
+    for experiment, areas in zip(experiments, draws, strict=True):
         generator = np.random.default_rng(seed)
         by_seed = [
             _seed_measures(experiment, t, thresholds.of(experiment)[:, t])
@@ -122,7 +122,7 @@ def region_table(
                     experiment,
                     t,
                     measures,
-                    draws=draws[experiment.name][t],
+                    draws=areas[t],
                     min_positives=min_positives,
                     generator=generator,
                 )
@@ -135,12 +135,13 @@ def region_table(
                 experiment,
                 rows,
                 by_seed,
-                draws=draws[experiment.name],
+                draws=areas,
                 min_positives=min_positives,
                 generator=generator,
             )
         )
-    return RegionTable(pd.concat(tasks, ignore_index=True), pd.DataFrame(macro), draws)
+    by_name = {e.name: areas for e, areas in zip(experiments, draws, strict=True)}
+    return RegionTable(pd.concat(tasks, ignore_index=True), pd.DataFrame(macro), by_name)
 
 
 def write_region_table(table: RegionTable, folder: str | Path) -> None:

@@ -18,9 +18,7 @@ __all__ = ["mean_over_tasks", "resample_areas"]
 Floats = npt.NDArray[np.float64]
 
 
-def resample_areas(
-    experiments: Sequence[Experiment], *, num_draws: int, seed: int
-) -> dict[str, Floats]:
+def resample_areas(experiments: Sequence[Experiment], *, num_draws: int, seed: int) -> list[Floats]:
     """Draws patients (exams if none are known) with replacement and computes every area.
 
     Args:
@@ -30,20 +28,22 @@ def resample_areas(
             experiments on the same exams, so that differences between them can be formed.
 
     Returns:
-        Mean areas over seeds (T, B) by name of the experiment; NaN where a draw lacks a class.
+        Mean areas over seeds (T, B) of each experiment; NaN where a draw lacks a class.
     """
-    groups: dict[bytes, list[Experiment]] = {}
-    for experiment in experiments:
-        groups.setdefault("\0".join(experiment.clusters).encode(), []).append(experiment)
-    parts: dict[str, list[Floats]] = {experiment.name: [] for experiment in experiments}
+    groups: dict[bytes, list[int]] = {}
+    for i, experiment in enumerate(experiments):
+        groups.setdefault("\0".join(experiment.clusters).encode(), []).append(i)
+    parts: list[list[Floats]] = [[] for _ in experiments]
     for group in groups.values():
         blocks = weight_blocks(
-            group[0].clusters, num_draws=num_draws, generator=np.random.default_rng(seed)
+            experiments[group[0]].clusters,
+            num_draws=num_draws,
+            generator=np.random.default_rng(seed),
         )
         for weights in blocks:
-            for experiment in group:
-                parts[experiment.name].append(_areas(experiment, weights))
-    return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
+            for i in group:
+                parts[i].append(_areas(experiments[i], weights))
+    return [np.concatenate(blocks, axis=1) for blocks in parts]
 
 
 def mean_over_tasks(values: npt.ArrayLike) -> Floats:

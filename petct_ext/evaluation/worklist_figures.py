@@ -41,7 +41,9 @@ def draw_triage(experiment: Experiment, tasks: Sequence[str]) -> Figure | None:
     if not tasks:
         return None
     with figure_style():
-        figure = Figure(figsize=(3.3 * len(tasks) + 0.4, 4.3), layout="constrained")
+        width = 3.3 * len(tasks) + 0.7
+        figure = Figure(figsize=(width, 4.5))
+        figure.subplots_adjust(left=0.65 / width, right=0.99, bottom=0.14, top=0.77, wspace=0.08)
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for axes, task in zip(panels, tasks, strict=True):
             _draw_panel(axes, experiment, experiment.tasks.index(task))

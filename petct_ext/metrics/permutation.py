@@ -231,7 +231,7 @@ def _count(observed: Floats, blocks: Iterator[Floats], *, is_exact: bool) -> Per
 
 def _all_signs(count: int) -> Iterator[Floats]:
     bits = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
-    yield 1.0 - 2.0 * bits
+    yield np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 
 
 def _random_signs(
@@ -239,7 +239,8 @@ def _random_signs(
 ) -> Iterator[Floats]:
     for start in range(0, num_rounds, _BLOCK):
         size = (min(_BLOCK, num_rounds - start), count)
-        yield 1.0 - 2.0 * generator.integers(0, 2, size, dtype=np.int8)
+        heads = generator.integers(0, 2, size, dtype=np.int8)
+        yield np.asarray(1.0 - 2.0 * heads, dtype=np.float64)
 
 
 def _mid_ranks(values: Floats) -> Floats:

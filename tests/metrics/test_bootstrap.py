@@ -205,9 +205,9 @@ def test_area_equals_the_fraction_of_won_pairs(prob: np.ndarray, target: np.ndar
 
 
 def test_blocks_of_weights_are_the_weights() -> None:
-    clusters = np.arange(30_000)
-    blocks = list(weight_blocks(clusters, num_draws=700, generator=np.random.default_rng(0)))
-    whole = draw_weights(clusters, num_draws=700, generator=np.random.default_rng(0))
+    clusters = np.arange(50_000)
+    blocks = list(weight_blocks(clusters, num_draws=410, generator=np.random.default_rng(0)))
+    whole = draw_weights(clusters, num_draws=410, generator=np.random.default_rng(0))
 
     assert len(blocks) == 2
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)

@@ -124,6 +124,26 @@ def test_evaluation_without_hand_labels_says_so_everywhere(
     assert set(pd.read_csv(tmp_path / "metrics.csv")["target_kind"]) == {"weak"}
 
 
+def test_several_tables_are_compared(run: tuple[Path, Path], tmp_path: Path) -> None:
+    table = pd.read_csv(run[1] / "predictions.csv")
+    other = table.assign(experiment="other", prob=1 - table["prob"])
+    other.to_csv(tmp_path / "other.csv", index=False)
+    done = _run(
+        *("evaluate_predictions.py", run[1] / "predictions.csv", tmp_path / "other.csv"),
+        *("--out", tmp_path / "out", "--reference", "other", "--bootstrap", 50, "--rounds", 50),
+        *("--patients", run[1] / "splits.csv", "--sensitivity", 0.9),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "scan_model minus other: macro AUROC +" in done.stdout
+    rows = pd.read_csv(tmp_path / "out" / "comparisons.csv")
+    assert rows["task"].tolist() == [*REGIONS, "all tasks"]
+    assert set(rows["target_kind"]) == {"weak"}
+    metrics = pd.read_csv(tmp_path / "out" / "metrics.csv")
+    assert set(metrics["threshold_rule"]) == {"sensitivity 0.9 on split validation (weak labels)"}
+    assert "Evaluated on WEAK labels" in (tmp_path / "out" / "index.html").read_text()
+
+
 BAD_INPUT = {
     "missing predictions": (
         "evaluate_predictions.py {w}/no.csv --out {t}",
@@ -142,6 +162,25 @@ BAD_INPUT = {
     "no draws": (
         "evaluate_predictions.py {w}/predictions.csv --out {t} --bootstrap 0",
         "at least 1",
+    ),
+    "no rounds": (
+        "evaluate_predictions.py {w}/predictions.csv {t}/q.csv --out {t} --rounds 0 --bootstrap 9",
+        "rounds (0) must be at least 1",
+    ),
+    "unequal exams": (
+        "evaluate_predictions.py {w}/predictions.csv {t}/few.csv --out {t}",
+        "--common-exams",
+    ),
+    "unknown reference": (
+        "evaluate_predictions.py {w}/predictions.csv --out {t} --bootstrap 9 --reference scan",
+        "Did you mean 'scan_model'?",
+    ),
+    "no such split for thresholds": (
+        (
+            "evaluate_predictions.py {w}/predictions.csv --out {t} --sensitivity 0.9 "
+            "--threshold-split valid"
+        ),
+        "Did you mean 'validation'?",
     ),
     "unwritable output": (
         "evaluate_predictions.py {w}/predictions.csv --out {t}/empty.csv/x",
@@ -213,6 +252,9 @@ def complaints(
     for command, _ in BAD_INPUT.values():
         folder = tmp_path_factory.mktemp("bad")
         (folder / "empty.csv").touch()
+        other = pd.read_csv(run[1] / "predictions.csv").assign(experiment="other")
+        other.to_csv(folder / "q.csv", index=False)
+        other.iloc[12:].to_csv(folder / "few.csv", index=False)
         (folder / "survival.csv").write_text(
             "patient_id,exam_id,split,time_days,event,age_years,sex,indication,summary_code\n"
             "P2,E2,validation,9,1,60,F,,\nP3,E3,test,9,1,60,F,,\n"

@@ -1,0 +1,59 @@
+"""The script writes a file that answers alone, with the parity beside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from petct_ext.export import load_exported
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "export_model.py"
+CONFIG = ROOT / "bundles" / "scan_model" / "configs" / "inference.json"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.mark.slow
+def test_network_of_a_bundle_becomes_one_file(tmp_path: Path) -> None:
+    small = tmp_path / "small.json"
+    small.write_text(
+        json.dumps(
+            {
+                "network_def#width": 0.0625,
+                "network_def#last_stage": "mixed_3b",
+                "network_def#num_heads": 2,
+            }
+        )
+    )
+    config = ConfigParser()
+    config.read_config([str(CONFIG), str(small)])
+    network = config.get_parsed_content("network_def").eval()
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    done = run(
+        *(CONFIG, small, tmp_path / "scan_model.pt2", "--weights", tmp_path / "model.pt"),
+        *("--in-plane", 33, "--depths", 9, 20),
+    )
+    assert done.returncode == 0, done.stderr
+    image = torch.rand(1, 2, 33, 33, 14)
+    with torch.no_grad():
+        expected = network(image)
+    exported = load_exported(tmp_path / "scan_model.pt2")
+    torch.testing.assert_close(exported(image), expected, atol=1e-5, rtol=1e-5)
+    report = json.loads((tmp_path / "scan_model.parity.json").read_text())
+    assert report["max_abs_difference"]["logits"] < 1e-5
+
+
+def test_missing_weights_are_told_in_one_line(tmp_path: Path) -> None:
+    done = run(CONFIG, tmp_path / "model.pt2", "--weights", tmp_path / "absent.pt")
+    assert done.returncode == 2
+    assert "absent.pt does not exist" in done.stderr.splitlines()[-1]
