@@ -22,7 +22,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from petct_ext.command_line import new_parser, run
-from petct_ext.evaluation.comparison import align_experiments
+from petct_ext.evaluation.alignment import align_experiments
 from petct_ext.evaluation.predictions import Experiment, as_experiments, read_predictions
 from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
 
@@ -96,7 +96,8 @@ def main(arguments: argparse.Namespace) -> None:
         whole_s = end - start
         print(
             f"whole report {whole_s:.1f} s ({_cpu_s() - before:.1f} s of CPU): read "
-            f"{read - start:.1f}, compute {computed - read:.1f}, draw and write {end - computed:.1f}"
+            f"{read - start:.1f}, compute {computed - read:.1f}, draw and write "
+            f"{end - computed:.1f}"
         )
     plain = seconds_of_plain_loop(experiments, rounds=arguments.rounds, sample=arguments.sample)
     print(

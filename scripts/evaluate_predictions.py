@@ -33,7 +33,8 @@ import pandas as pd
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, read_table
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.evaluation.comparison import ALL_TASKS, align_experiments
+from petct_ext.evaluation.alignment import align_experiments
+from petct_ext.evaluation.comparison import ALL_TASKS
 from petct_ext.evaluation.predictions import (
     TARGET_KINDS,
     Experiment,

@@ -176,10 +176,13 @@ def _task_table(tasks: pd.DataFrame) -> str:
     if tasks["n"].nunique() > 1:
         headings = {"title": headings.pop("title"), "n": "exams", **headings}
     threshold = tasks["threshold"].iloc[0] if "threshold" in tasks.columns else 0.5
+    rule = f"probability {threshold:g}"
+    if "threshold_rule" in tasks.columns:
+        rule = str(tasks["threshold_rule"].iloc[0])
     kinds = "; ".join(TARGET_KINDS[kind] for kind in dict.fromkeys(tasks["target_kind"]))
     about = (
         f"Per region, {kinds}; up to {tasks['n'].max()} exams; sensitivity and specificity at "
-        f"probability {threshold:g}"
+        f"{rule}"
     )
     if any(row["title"].endswith(_FEW) for row in rows):
         about += f";{_FEW} too few positives for the macro mean"

@@ -122,6 +122,6 @@ def _refuse(wrong: pd.Series, table: pd.DataFrame, name: str, *, path: Path) -> 
         rule = PREDICTIONS.columns[name]
         expected = f"one of {', '.join(rule.choices)}" if rule.choices else f"a {rule.kind}"
         raise InputDataError(
-            f"{path}, {_prediction(row)}: column {name!r} holds {row[name]!r}, which is not "
-            f"{expected} ({int(wrong.sum())} rows in all)."
+            f"{path}, {_prediction(row)}: column {name!r} holds {str(row[name])!r}, which is "
+            f"not {expected} ({int(wrong.sum())} rows in all)."
         )

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from petct_ext.evaluation.comparison import compare_experiments, experiment_pairs
+from petct_ext.evaluation.alignment import experiment_pairs
+from petct_ext.evaluation.comparison import compare_experiments
 from petct_ext.evaluation.comparison_figures import (
     default_groups,
     draw_differences,

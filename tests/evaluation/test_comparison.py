@@ -11,12 +11,11 @@ import pytest
 from scipy import stats
 
 from petct_ext.errors import InputDataError
+from petct_ext.evaluation.alignment import align_experiments, experiment_pairs
 from petct_ext.evaluation.comparison import (
     ALL_TASKS,
     NULL_HYPOTHESES,
-    align_experiments,
     compare_experiments,
-    experiment_pairs,
 )
 from petct_ext.evaluation.comparison_figures import default_groups, fit_line
 from petct_ext.evaluation.predictions import Experiment, as_experiments, read_predictions

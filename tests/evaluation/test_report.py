@@ -192,7 +192,7 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.prob, other.prob)
     np.testing.assert_array_equal(one.target, other.target)
     table.assign(prob=2.0).to_parquet(tmp_path / "q.parquet")
-    with pytest.raises(InputDataError, match=r"task 'full', exam E0: column 'prob' holds 2\.0"):
+    with pytest.raises(InputDataError, match=r"task 'full', exam E0: column 'prob' holds '2\.0'"):
         read_predictions([tmp_path / "q.parquet"], split="test")
     table.drop(columns="task").to_parquet(tmp_path / "q.parquet")
     with pytest.raises(InputDataError, match=r"lacks the column\(s\) task"):

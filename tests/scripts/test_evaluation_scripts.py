@@ -172,7 +172,7 @@ BAD_INPUT = {
         "--common-exams",
     ),
     "unknown reference": (
-        "evaluate_predictions.py {w}/predictions.csv --out {t} --bootstrap 9 --reference scan",
+        "evaluate_predictions.py {w}/predictions.csv --out {t} --bootstrap 9 --reference scan_modl",
         "Did you mean 'scan_model'?",
     ),
     "no such split for thresholds": (
