@@ -146,13 +146,18 @@ def _rule(regions: RegionTable) -> str:
 def _key_figures(macro: pd.DataFrame) -> tuple[KeyFigure, ...]:
     return tuple(
         KeyFigure(
-            f"macro AUROC, {row['experiment']}",
+            f"macro AUROC, {_spaced(row['experiment'])}",
             number(row["macro_auroc"]),
             f"95 % CI {number(row['macro_auroc_ci_low'])} to {number(row['macro_auroc_ci_high'])}; "
             f"{row['n_tasks']} regions, {str(row['target_kind']).upper()} labels",
         )
         for row in macro.to_dict("records")
     )
+
+
+def _spaced(name: object) -> str:
+    """Returns a name that can be broken into lines."""
+    return str(name).replace("_", " ")
 
 
 def _macro_rows(macro: pd.DataFrame) -> list[dict[str, Any]]:
@@ -229,7 +234,7 @@ def _comparison_section(
     overall = rows[rows["task"] == ALL_TASKS].to_dict("records")
     gains = tuple(
         KeyFigure(
-            f"{row['experiment']} minus {row['reference']}",
+            f"{_spaced(row['experiment'])} minus {_spaced(row['reference'])}",
             number(row["difference"]),
             f"macro AUROC, 95 % CI {number(row['difference_ci_low'])} to "
             f"{number(row['difference_ci_high'])}; p = {number(row['p_exams'])}",
