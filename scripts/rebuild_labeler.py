@@ -43,7 +43,6 @@ REAL = REPOSITORY.parent / "shared" / "reports" / "extra.jsonl"
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    torch.set_flush_denormal(True)
     ontology = RegionOntology.default()
     recipe = Recipe(encoder=arguments.encoder, seed=arguments.seed)
     if arguments.quick:
