@@ -98,6 +98,7 @@ def test_no_region_with_a_lesion_is_called_normal(written: Written) -> None:
 
 def test_mentions_cover_all_region_words_of_findings_and_impression(written: Written) -> None:
     heading = re.compile(r"^[A-Z][A-Za-z /]*:", re.MULTILINE)
+    titles = {ONTOLOGY.title(region).lower() for region in ONTOLOGY}
     patterns = [pattern for region in ONTOLOGY for pattern in ONTOLOGY.patterns(region)]
     for _, _, report in written[:60]:
         start = re.search(r"(?im)^(?:PET/CT )?(?:FINDINGS|RESULTS)\b", report.text)
@@ -107,8 +108,8 @@ def test_mentions_cover_all_region_words_of_findings_and_impression(written: Wri
             covered |= set(range(found.start(), found.end()))
         for pattern in patterns:
             for found in pattern.finditer(report.text, start.start()):
-                if re.search(r"(osis|itis|ectomy|megaly|genic|pathy|oma|uria)$", found[0], re.IGNORECASE):
-                    continue  # a disease that implies its organ
+                if found[0].lower() not in titles:
+                    continue  # words that only imply an organ, such as a disease of it
                 assert covered & set(range(found.start(), found.end())), found[0]
 
 
