@@ -11,15 +11,12 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from petct_ext.errors import OutputError, find_own_error
+from petct_ext.errors import SOME_FAILED, OutputError, find_own_error
 from petct_ext.files import make_folder
 
 __all__ = ["SOME_FAILED", "new_parser", "progress", "run"]
 
 T = TypeVar("T")
-
-# Exit code of a step that went through the whole cohort, though some exams failed.
-SOME_FAILED = 3
 
 
 class _Parser(argparse.ArgumentParser):

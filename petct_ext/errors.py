@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from types import TracebackType
 
 __all__ = [
+    "SOME_FAILED",
     "InputDataError",
     "OntologyError",
     "OutputError",
@@ -23,6 +24,10 @@ __all__ = [
     "find_own_error",
     "show_errors_in_one_line",
 ]
+
+
+SOME_FAILED = 3
+"""Exit code of a step that went through the whole cohort, though some exams failed."""
 
 
 class PETCTError(Exception):

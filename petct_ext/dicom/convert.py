@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
 from petct_ext import __version__
+from petct_ext.dicom.decoding import AIR_HU
 from petct_ext.dicom.exam_record import FORMAT, RECORD, source_fingerprint
 from petct_ext.dicom.nifti_pet import (
     is_nifti,
@@ -30,6 +31,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
 
 __all__ = [
+    "HU_RANGE",
     "SUV_BW",
     "AlignedExam",
     "GridChoice",
@@ -45,8 +47,9 @@ SuvMode: TypeAlias = Literal["required", "optional"]
 SUV_BW: Final = "SUVbw"
 """What ``pet_units`` says if the PET is in SUV by body weight (g/mL)."""
 
-_AIR_HU = -1024.0
-_HU_RANGE = (-1024.0, 3071.0)
+HU_RANGE: Final = (AIR_HU, 3071.0)
+"""Limits of a CT before it is sampled: air, and the largest value of 12 bits."""
+
 # An exam whose hottest voxel is outside these is in another unit than its header says.
 _PLAUSIBLE_LARGEST_SUV = (0.1, 2000.0)
 _NO_OVERRIDES = SuvOverrides()
@@ -93,7 +96,7 @@ class Preparation:
         return {
             "format": FORMAT,
             **asdict(self.grid),
-            "hu_range": list(_HU_RANGE),
+            "hu_range": list(HU_RANGE),
             "overrides": self.overrides.given(),
         }
 
@@ -251,8 +254,8 @@ def read_exam(
     warnings = [f"PET: {w}" for w in (*pet.volume.warnings, *pet.suv.warnings)]
     warnings += [f"CT: {w}" for w in ct.warnings]
     # before they are averaged: metal must not spread
-    clipped = np.clip(ct.array, *_HU_RANGE, out=_reusable(ct.array))
-    hu = resample(clipped, ct.affine, target, outside=_AIR_HU)
+    clipped = np.clip(ct.array, *HU_RANGE, out=_reusable(ct.array))
+    hu = resample(clipped, ct.affine, target, outside=AIR_HU)
     del ct, clipped  # by far the largest array
     uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)

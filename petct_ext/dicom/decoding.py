@@ -30,6 +30,7 @@ StoredArray: TypeAlias = npt.NDArray[np.integer]
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 AIR_HU = -1024.0
+"""What stands where a CT measured nothing; its smallest value."""
 
 _JPEG = "1.2.840.10008.1.2.4."
 _PLUGINS = {

@@ -1,7 +1,7 @@
 """Enhanced (multi-frame) PET and CT as if every frame were a file of its own.
 
 The functional groups of a frame are merged up to one flat data set with the keywords of the classic
-single-frame objects, so that geometry and SUV are computed by the same code for both.
+single-frame objects, so that both are indexed, and geometry and SUV computed, by the same code.
 
 Source: DICOM PS3.3, sections A.38 and A.56 (enhanced CT and PET), A.70 and A.72 (legacy converted),
 C.7.6.16 (functional groups), C.8.22 (enhanced PET); PS3.16, CID 84 (units).
@@ -16,9 +16,10 @@ import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.valuerep import DT
 
+from petct_ext.dicom.header_values import converted
 from petct_ext.errors import InputDataError
 
-__all__ = ["flat_frames", "is_enhanced"]
+__all__ = ["flat_frames", "flat_header", "frame_positions", "is_enhanced"]
 
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 # Legacy converted objects keep what has no place of its own in the two "unassigned" macros; they
@@ -32,6 +33,7 @@ _MACROS = (
     "PixelValueTransformationSequence",
     "FrameContentSequence",
     "CTImageFrameTypeSequence",
+    "CTReconstructionSequence",
     "PETFrameTypeSequence",
     "PETFrameAcquisitionSequence",
     "PETFrameCorrectionFactorsSequence",
@@ -64,6 +66,8 @@ _UNITS = {
     "cm2/ml{suvbsa}": ("CM2ML", "BSA"),
     "{suvbsa}cm2/ml": ("CM2ML", "BSA"),
 }
+# Elements of a frame that single-frame objects have under another keyword.
+_OTHER_NAMES = {"ImageType": "FrameType", "AcquisitionDateTime": "FrameAcquisitionDateTime"}
 _SAME_MOMENT = timedelta(seconds=1)
 
 
@@ -99,6 +103,49 @@ def flat_frames(header: pydicom.Dataset) -> list[pydicom.Dataset]:
             _fill_frame(frame)
         _fill_decay(frames)
     return frames
+
+
+def flat_header(header: pydicom.Dataset) -> pydicom.Dataset:
+    """Returns the header with the first frame's values where a single-frame object has them.
+
+    For an index, which takes headers as they are: nothing is checked or converted, and elements
+    that the header has of its own are kept. Frames that do not lie in one direction get no Image
+    Orientation (Patient), so that the series is not taken for a stack.
+    """
+    flat = pydicom.Dataset()
+    for keyword in (_SHARED, _PER_FRAME):
+        for group in list(header.get(keyword) or [])[:1]:
+            _merge(group, flat)
+    for keyword, source in _OTHER_NAMES.items():
+        if flat.get(source):
+            _set(flat, keyword, flat[source].value)
+    for element in header:
+        is_own = element.keyword not in (_SHARED, _PER_FRAME)
+        if is_own and not (element.is_empty and element.tag in flat):
+            flat.add(element)
+    if len(_orientations(header)) > 1:
+        flat.ImageOrientationPatient = None
+    return flat
+
+
+def frame_positions(header: pydicom.Dataset) -> tuple[tuple[float, float, float], ...]:
+    """Returns Image Position (Patient) of every frame in mm, LPS+; empty if one has none."""
+    found = []
+    for frame in header.get(_PER_FRAME) or []:
+        planes = frame.get("PlanePositionSequence") or [pydicom.Dataset()]
+        position = planes[0].get("ImagePositionPatient")
+        if position is None or len(position) != 3:
+            return ()
+        found.append((float(position[0]), float(position[1]), float(position[2])))
+    return tuple(found)
+
+
+def _orientations(header: pydicom.Dataset) -> set[tuple[float, ...]]:
+    found = set()
+    for frame in header.get(_PER_FRAME) or []:
+        for plane in frame.get("PlaneOrientationSequence") or []:
+            found.add(tuple(round(float(v), 3) for v in plane.ImageOrientationPatient))
+    return found
 
 
 def _merged(header: pydicom.Dataset) -> list[pydicom.Dataset]:
@@ -233,10 +280,7 @@ def _decay_reference(first: pydicom.Dataset, corrected: str, start: str) -> tupl
 
 
 def _moment(text: str) -> datetime:
-    try:
-        value = DT(text)
-    except ValueError:
-        value = None
+    value = converted(DT, text)
     if value is None:
         raise InputDataError(f"{text!r} is no DateTime (DT) of DICOM.")
     # Zones are dropped: within one object all times are written in the scanner's.

@@ -11,17 +11,13 @@ from datetime import datetime
 
 import pydicom
 
-from petct_ext.dicom.scan_times import distinct_times, first_frame, read_frames
+from petct_ext.dicom.scan_times import CONTRADICTION, distinct_times, first_frame, read_frames
 from petct_ext.dicom.suv import frame_decay_correction
 from petct_ext.dicom.suv_audit import SuvAudit, element_name
 from petct_ext.errors import InputDataError
 
 __all__ = ["check_decay_factor", "frame_starts"]
 
-_ADVICE = (
-    "the times do not belong together (often after de-identification). Correct the header or "
-    "leave the exam out."
-)
 _DECAY_FACTOR_TOLERATED = 0.05
 
 
@@ -84,5 +80,5 @@ def check_decay_factor(
     if abs(stated / expected - 1) > _DECAY_FACTOR_TOLERATED:
         raise InputDataError(
             f"{element_name('DecayFactor')} is {stated:g}, but the times give {expected:.4g} for "
-            f"the reference at {reference:%H:%M:%S}; {_ADVICE}"
+            f"the reference at {reference:%H:%M:%S}; {CONTRADICTION}"
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,17 @@ from pydicom.multival import MultiValue
 from petct_ext.dicom.suv_audit import element_name
 from petct_ext.errors import InputDataError
 
-__all__ = ["common_number", "common_text", "numbers", "positive", "private_element", "texts"]
+__all__ = [
+    "common_number",
+    "common_text",
+    "converted",
+    "numbers",
+    "positive",
+    "private_element",
+    "texts",
+]
+
+T = TypeVar("T")
 
 
 def texts(datasets: Sequence[pydicom.Dataset], keyword: str) -> list[str]:
@@ -100,6 +110,14 @@ def private_element(
         return None
     text = _private_text(dataset, (group, 0x1000 + offset))
     return None if text is None else (text, None)
+
+
+def converted(kind: Callable[[str], T | None], text: str) -> T | None:
+    """Returns a text as pydicom's type of a date or time (DA, TM, DT), None if it is none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return None
 
 
 def _private_text(dataset: pydicom.Dataset, tag: tuple[int, int]) -> str | None:

@@ -21,7 +21,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
 from petct_ext.dicom.element_scan import scan_elements
-from petct_ext.dicom.frame_headers import flat_header, frame_positions, is_multi_frame
+from petct_ext.dicom.enhanced import flat_header, frame_positions, is_enhanced
 from petct_ext.dicom.free_text import identity_words, without_identity
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "quiet_pydicom",
 ]
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Goes up whenever a header yields other values than before, so that kept ones are read again."""
 
 NOT_DICOM = "not DICOM"
@@ -210,7 +210,7 @@ class HeaderReader:
             return UnreadFile(path, "DICOMDIR, a list of files")
         if not (dataset.get("SeriesInstanceUID") and dataset.get("StudyInstanceUID")):
             return UnreadFile(path, "no Series or Study Instance UID; cut off or no image")
-        if is_multi_frame(dataset):
+        if is_enhanced(dataset):
             dataset, positions = flat_header(dataset), frame_positions(dataset)
             own = {key: _text(dataset, key) for key in _OF_ONE_SLICE}
             return _header(path, _values(dataset), own, positions)

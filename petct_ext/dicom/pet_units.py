@@ -24,6 +24,7 @@ from petct_ext.dicom.body_size import NORMALIZING_MASSES, body_weight_kg, normal
 from petct_ext.dicom.frame_decay import check_decay_factor, frame_starts
 from petct_ext.dicom.header_values import common_text, private_element
 from petct_ext.dicom.radiopharmaceutical import (
+    Nuclide,
     find_nuclide,
     half_life_s,
     injected_dose_bq,
@@ -144,9 +145,11 @@ def _from_bqml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatArr
     half_life = half_life_s(items, nuclide, audit)
     correction = _decay_correction(datasets, audit)
     if correction == "NONE":
-        seconds, in_frame = _uncorrected(datasets, half_life=half_life, audit=audit)
+        seconds, in_frame = _uncorrected(datasets, nuclide, half_life=half_life, audit=audit)
     else:
-        uptake_s = _uptake_s(datasets, correction, half_life=half_life, audit=audit)
+        uptake_s = _uptake_s(
+            datasets, correction, nuclide=nuclide, half_life=half_life, audit=audit
+        )
         seconds, in_frame = np.full(len(datasets), uptake_s), np.ones(len(datasets))
     known: dict[float, float] = {}
     for uptake in set(seconds.tolist()):
@@ -186,9 +189,13 @@ def _decay_correction(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> s
 
 
 def _uptake_s(
-    datasets: Sequence[pydicom.Dataset], correction: str, *, half_life: float, audit: SuvAudit
+    datasets: Sequence[pydicom.Dataset],
+    correction: str,
+    *,
+    nuclide: Nuclide,
+    half_life: float,
+    audit: SuvAudit,
 ) -> float:
-    nuclide = find_nuclide(injections(datasets), SuvAudit())
     start = scan_start(datasets, half_life_s=half_life, audit=audit)
     injected = injection_moment(datasets, start=start, nuclide=nuclide, audit=audit)
     check_decay_factor(
@@ -205,7 +212,7 @@ def _uptake_s(
 
 
 def _uncorrected(
-    datasets: Sequence[pydicom.Dataset], *, half_life: float, audit: SuvAudit
+    datasets: Sequence[pydicom.Dataset], nuclide: Nuclide, *, half_life: float, audit: SuvAudit
 ) -> tuple[FloatArray, FloatArray]:
     """Returns, for each slice, the time from injection to its frame, and the decay within it."""
     for factor in {common_text([dataset], "DecayFactor") for dataset in datasets} - {""}:
@@ -215,7 +222,6 @@ def _uncorrected(
                 "is 'NONE': they contradict each other. Use the series as the scanner sent it."
             )
     starts = frame_starts(datasets, audit)
-    nuclide = find_nuclide(injections(datasets), SuvAudit())
     moments = sorted({moment for moment, _ in starts})
     injected = injection_moment(datasets, start=moments[0], nuclide=nuclide, audit=audit)
     if (moments[-1] - injected).total_seconds() > nuclide.uptake_s[1]:
@@ -242,24 +248,17 @@ def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatA
             f"{element_name('Units')} is 'CNTS' without Philips' factors (7053,1000) or "
             "(7053,1009); counts alone have no SUV. Use another series of the exam."
         )
-    if _decay_correction(datasets, audit) == "NONE" and activity is None:
+    correction = _decay_correction(datasets, audit)
+    if suv is not None and correction != "NONE":
+        if activity is not None:
+            _cross_check(datasets, suv=suv, activity=activity, audit=audit)
+        return suv
+    if activity is None:
         raise InputDataError(
             f"{element_name('DecayCorrection')} is 'NONE' and Philips' activity factor (7053,1009) "
             "is missing; the SUV factor (7053,1000) holds for decay-corrected counts only. "
             "Leave the exam out."
         )
-    if suv is None or common_text(datasets, "DecayCorrection").upper() == "NONE":
-        return _by_activity(datasets, activity, audit)
-    if activity is not None:
-        _cross_check(datasets, suv=suv, activity=activity, audit=audit)
-    return suv
-
-
-def _by_activity(
-    datasets: Sequence[pydicom.Dataset], activity: FloatArray | None, audit: SuvAudit
-) -> FloatArray:
-    if activity is None:  # excluded by the caller
-        raise InputDataError("Philips' activity factor (7053,1009) is missing.")
     return activity * _from_bqml(datasets, audit)
 
 

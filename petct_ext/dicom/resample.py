@@ -17,8 +17,9 @@ __all__ = ["Grid", "common_grid", "grid_to_series", "resample"]
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Affine: TypeAlias = npt.NDArray[np.float64]
 
-# Two grids count as parallel if treating them so moves no sample by more than this many voxels.
-_PARALLEL_TOLERANCE = 0.01
+# Two grids count as parallel if treating them so moves no sample by more than this many voxels:
+# room for the sixth decimal of a direction cosine over 512 voxels, not for a patient's turn.
+_PARALLEL_TOLERANCE = 3e-4
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import Final
 
 import numpy as np
 import pydicom
 from pydicom.valuerep import DA, DT, TM
 
-from petct_ext.dicom.header_values import common_text, numbers, private_element, texts
+from petct_ext.dicom.header_values import common_text, converted, numbers, private_element, texts
 from petct_ext.dicom.suv_audit import element_name
 from petct_ext.errors import InputDataError
 
 __all__ = [
+    "CONTRADICTION",
     "Frame",
     "distinct_times",
     "first_frame",
@@ -32,6 +34,12 @@ __all__ = [
     "series_moment",
     "vendor_scan_start",
 ]
+
+CONTRADICTION: Final = (
+    "the times do not belong together (often after de-identification). Correct the header or "
+    "leave the exam out."
+)
+"""End of a message about points in time that cannot all be true."""
 
 # Private elements with the moment to which a series is decay-corrected.
 _VENDOR_STARTS = (
@@ -156,10 +164,7 @@ def _moment(day: str, clock: str, prefix: str) -> datetime | None:
     if not (day and clock):
         return None
     name = element_name(f"{prefix}Date")
-    try:
-        date = DA(day)
-    except ValueError:
-        date = None
+    date = converted(DA, day)
     if date is None:
         raise InputDataError(f"{name} cannot be read as a date of DICOM; correct the header.")
     return datetime.combine(date, datetime.min.time()) + parse_clock(
@@ -173,10 +178,7 @@ def parse_clock(text: str, name: str) -> timedelta:
     Raises:
         InputDataError: if it cannot be read, or has no minutes.
     """
-    try:
-        clock = TM(text) if re.match(r"\d{4}|\d\d:\d\d", text) else None
-    except ValueError:
-        clock = None
+    clock = converted(TM, text) if re.match(r"\d{4}|\d\d:\d\d", text) else None
     if clock is None:
         raise InputDataError(
             f"{name} holds {text!r}, which is no time (HHMMSS); correct the header."
@@ -205,10 +207,7 @@ def parse_datetime(text: str, name: str, *, zone: timezone | None) -> datetime:
     Raises:
         InputDataError: if it cannot be read or lacks hour and minute.
     """
-    try:
-        moment = DT(text) if re.match(r"\d{12}", text) else None
-    except ValueError:
-        moment = None
+    moment = converted(DT, text) if re.match(r"\d{12}", text) else None
     if moment is None:
         raise InputDataError(
             f"{name} is no date and time of DICOM (YYYYMMDDHHMMSS); correct the header."

@@ -69,7 +69,7 @@ def limited_body_part(series: Series) -> str:
     Judged by Body Part Examined (0018,0015) and the description. Parts of the head and trunk count
     only below 400 mm, since whole-body scans are often named by their first region.
     """
-    part = re.sub(r"[^A-Z]", "", series.first.text("BodyPartExamined").upper())
+    part = _body_part(series)
     description = series.first.text("SeriesDescription")
     is_whole = _names(series, _WHOLE_WORDS)
     if part in _LIMBS or (_names(series, _LIMB_WORDS) and not is_whole):
@@ -95,6 +95,11 @@ def has_contrast(series: Series) -> bool:
 def has_sharp_kernel(series: Series) -> bool:
     """Returns whether Convolution Kernel (0018,1210) is one for lungs or bone."""
     return bool(_SHARP.search(series.first.text("ConvolutionKernel").split("\\")[0]))
+
+
+def _body_part(series: Series) -> str:
+    """Returns Body Part Examined (0018,0015) in capital letters, ``""`` if missing."""
+    return re.sub(r"[^A-Z]", "", series.first.text("BodyPartExamined").upper())
 
 
 def _names(series: Series, words: str) -> bool:
@@ -182,7 +187,7 @@ def _uncorrected(series: Series) -> str:
 def _wrong_part(series: Series) -> str:
     if series.first.text("Modality") != "PT":
         return ""
-    part = re.sub(r"[^A-Z]", "", series.first.text("BodyPartExamined").upper())
+    part = _body_part(series)
     if part in ("BRAIN", "HEART", "CARDIAC") and series.length_mm < _LONGEST_OF_HEAD_MM:
         return f"wrong body part: {part} (0018,0015), {series.length_mm:.0f} mm"
     return ""

@@ -141,11 +141,11 @@ def _path(header: FileHeader) -> str:
 
 def _direction_groups(files: Sequence[FileHeader]) -> dict[str, int]:
     """Numbers the orientations so that those that differ by rounding only share a number."""
-    texts = sorted({f.text("ImageOrientationPatient") for f in files})
+    found = {f.text("ImageOrientationPatient"): f for f in files}
     numbers: dict[str, int] = {}
     examples: list[tuple[float, ...] | None] = []
-    for text in texts:
-        own = _cosines(text)
+    for text in sorted(found):
+        own = found[text].vector("ImageOrientationPatient", 6)
         for number, example in enumerate(examples):
             if own == example or (
                 own is not None
@@ -158,14 +158,6 @@ def _direction_groups(files: Sequence[FileHeader]) -> dict[str, int]:
             numbers[text] = len(examples)
             examples.append(own)
     return numbers
-
-
-def _cosines(text: str) -> tuple[float, ...] | None:
-    try:
-        values = tuple(map(float, text.split("\\")))
-    except ValueError:
-        return None
-    return values if len(values) == 6 else None
 
 
 def _stack_of(header: FileHeader, directions: dict[str, int]) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ import pydicom
 from petct_ext.dicom.header_values import common_text
 from petct_ext.dicom.radiopharmaceutical import Nuclide, find_nuclide, half_life_s, injections
 from petct_ext.dicom.scan_times import (
+    CONTRADICTION,
     Frame,
     first_frame,
     has_time_zone,
@@ -39,10 +40,6 @@ from petct_ext.errors import InputDataError
 
 __all__ = ["injection_moment", "scan_start", "uptake_time_s"]
 
-_ADVICE = (
-    "the times do not belong together (often after de-identification). Correct the header or "
-    "leave the exam out."
-)
 # How far two witnesses may be apart, as relative change of the SUV: up to the first without a word,
 # up to the second with a warning (scanners write whole seconds and half frames), else refused.
 _NEGLIGIBLE = 1e-3
@@ -241,7 +238,7 @@ def _require_frame_fits(
         raise InputDataError(
             f"{chosen.source} at {chosen.moment:%H:%M:%S} does not fit the first "
             f"{element_name('AcquisitionTime')} at {first.acquired:%H:%M:%S} with "
-            f"{element_name('FrameReferenceTime')} {offset}: {gap_s:.0f} s apart; {_ADVICE}"
+            f"{element_name('FrameReferenceTime')} {offset}: {gap_s:.0f} s apart; {CONTRADICTION}"
         )
     if change > _NEGLIGIBLE:
         audit.warn(
@@ -258,7 +255,7 @@ def _require_study_day(datasets: Sequence[pydicom.Dataset], start: datetime) -> 
     if not 0 <= (start.date() - day).days <= 1:
         raise InputDataError(
             f"the scan lies {(start.date() - day).days:+d} days from {element_name('StudyDate')}; "
-            f"{_ADVICE}"
+            f"{CONTRADICTION}"
         )
 
 
@@ -332,7 +329,8 @@ def _require_same_clock(injected: datetime, clock: timedelta | None) -> None:
     if min(gap_s, 86400 - gap_s) > _SAME_CLOCK_S:
         raise InputDataError(
             f"{element_name('RadiopharmaceuticalStartDateTime')} says {injected:%H:%M:%S}, but "
-            f"{element_name('RadiopharmaceuticalStartTime')} says {stated:%H:%M:%S}; {_ADVICE}"
+            f"{element_name('RadiopharmaceuticalStartTime')} says {stated:%H:%M:%S}; "
+            f"{CONTRADICTION}"
         )
 
 
@@ -344,7 +342,7 @@ def _require_plausible(injected: datetime, name: str, *, start: datetime, nuclid
         raise InputDataError(
             f"the time from injection, {name}, at {injected:%H:%M:%S} (day {days:+d}) to the scan "
             f"at {start:%H:%M:%S} is {seconds / 60:.0f} min, outside {shortest / 60:.0f} to "
-            f"{longest / 60:.0f} min for {nuclide.name}; {_ADVICE}"
+            f"{longest / 60:.0f} min for {nuclide.name}; {CONTRADICTION}"
         )
 
 

@@ -20,7 +20,8 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys
 
-from petct_ext.dicom.convert import GridChoice
+from petct_ext.dicom.convert import HU_RANGE, GridChoice
+from petct_ext.dicom.decoding import AIR_HU
 from petct_ext.dicom.exam_record import RECORD
 from petct_ext.dicom.nifti import nifti_grid, write_nifti
 from petct_ext.dicom.resample import Affine, FloatArray, Grid, common_grid, grid_to_series, resample
@@ -29,8 +30,6 @@ from petct_ext.files import read_json
 from petct_ext.keys import CT, PET
 
 __all__ = ["CommonGrid", "CommonGridd", "exam_grids", "map_on_series", "write_map_on_series"]
-
-_AIR_HU = -1024.0
 
 
 class CommonGrid(InvertibleTransform):
@@ -60,7 +59,7 @@ class CommonGrid(InvertibleTransform):
         in_plane: int = 224,
         field_of_view_mm: float = 500.0,
         slice_mm: float | None = None,
-        ct_range_hu: tuple[float, float] = (-1024.0, 3071.0),
+        ct_range_hu: tuple[float, float] = HU_RANGE,
         outside_grid: float = 0.0,
     ) -> None:
         self.choice = GridChoice(in_plane, field_of_view_mm, slice_mm)
@@ -90,7 +89,7 @@ class CommonGrid(InvertibleTransform):
             slice_mm=self.choice.slice_mm,
         )
         suv = resample(suv, pet_affine, grid, outside=0.0)
-        hu = resample(np.clip(hu, *self.ct_range_hu), ct_affine, grid, outside=_AIR_HU)
+        hu = resample(np.clip(hu, *self.ct_range_hu), ct_affine, grid, outside=AIR_HU)
         return self._on_grid(pet, np.maximum(suv, 0.0), grid), self._on_grid(ct, hu, grid)
 
     def inverse(self, image: MetaTensor) -> MetaTensor:
@@ -159,7 +158,7 @@ class CommonGridd(MapTransform, InvertibleTransform):
         in_plane: int = 224,
         field_of_view_mm: float = 500.0,
         slice_mm: float | None = None,
-        ct_range_hu: tuple[float, float] = (-1024.0, 3071.0),
+        ct_range_hu: tuple[float, float] = HU_RANGE,
         outside_grid: float = 0.0,
     ) -> None:
         super().__init__(keys)

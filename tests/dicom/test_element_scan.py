@@ -79,6 +79,14 @@ def test_unusual_encodings_are_left_to_pydicom(syntax: str) -> None:
     assert scan(encoded(syntax)) is None
 
 
+def test_fragments_of_compressed_pixels_lie_behind_the_scan() -> None:
+    head, _, _ = encoded(ExplicitVRLittleEndian).partition(b"\xe0\x7f\x10\x00")
+    fragments = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\0\0\0\0"
+    assert scan(head + fragments, is_whole_file=False) == scan(encoded(ExplicitVRLittleEndian))
+    in_header = b"\x54\x00\x00\x10OB" + fragments[6:]
+    assert scan(head + in_header + fragments) is None
+
+
 def test_bytes_without_the_prefix_are_not_understood() -> None:
     assert scan(b"") is None
     assert scan(encoded(ExplicitVRLittleEndian)[132:]) is None

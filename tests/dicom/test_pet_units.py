@@ -124,6 +124,16 @@ def test_counts_without_decay_correction_need_the_activity_factor() -> None:
         suv_bw_factors(datasets)
 
 
+def test_flag_of_a_multi_frame_image_keeps_philips_suv_factor_from_uncorrected_counts() -> None:
+    not_corrected: dict[str, Any] = {"CorrectedImage": ["NORM", "ATTN"], "Units": "CNTS"}
+    told = pet_headers(DecayCorrection="NONE", **not_corrected)
+    flagged = pet_headers(DecayCorrection=None, DecayCorrected="NO", **not_corrected)
+    for datasets in (told, flagged):
+        add_private(datasets, (0x7053, 0x1000), "0.000728", creator=PHILIPS)
+        add_private(datasets, (0x7053, 0x1009), "1.5", creator=PHILIPS)
+    assert factor(flagged) == factor(told) != 0.000728
+
+
 def test_factors_of_philips_that_contradict_each_other_are_refused() -> None:
     datasets = add_private(pet_headers(Units="CNTS"), (0x7053, 0x1000), "0.01", creator=PHILIPS)
     add_private(datasets, (0x7053, 0x1009), "1.5", creator=PHILIPS)
