@@ -1,12 +1,15 @@
 """Times the scan model against the authors' layers rebuilt plainly, in the same run.
 
-On a GPU: forward and training step of one exam of 2 x 208 x 224 x 224 with peak memory and the
-arithmetic floor. On a CPU: the same at 16 slices unless --slices says otherwise. Rounds are
-interleaved and medians are given; CPU times are those of the processor (one thread) or of the
+On a GPU: forward and training step of one exam of 2 x 208 x 224 x 224 with peak memory. On a CPU:
+the same at 16 slices unless --slices says otherwise. Beside each stands the arithmetic floor: on a
+GPU from the card's peak, on a CPU from the speed of a large matrix product in the same run. Rounds
+are interleaved and medians are given; CPU times are those of the processor (one thread) or of the
 clock (more threads). --memory counts, without computing anything, the memory that a training step
 takes (weights, gradients, Adam and activations; torch's MemTracker on fake tensors).
 
-bf16 is shown with the largest change of a probability. On processors without bf16 units it is slow.
+bf16 is shown with the largest change of a probability; on a processor without bf16 units it takes
+minutes and is left out unless --ways names it.
+--compile adds torch.compile with frozen weights, which takes minutes before the first exam.
 
 Example:
     python benchmarks/network_speed.py --rounds 3
@@ -19,10 +22,12 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from authors_layers import AuthorsScanModel
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 from torch.nn import functional as F
 
 from petct_ext.command_line import new_parser, run
@@ -31,19 +36,39 @@ from petct_ext.networks.inference import fold_batch_norms
 
 REGIONS = 26
 PEAK_TFLOPS = {"float32": 60.0, "bfloat16": 790.0}  # H200: vendor's fp32, bf16 as measured
-FLOP_PER_SLICE = 665e9 / 208  # forward, 2 x multiplications; a training step takes three times that
+# Forward, 2 x multiplications, 224 x 224 in plane; a training step takes three times that.
+FLOP_PER_SLICE = 665e9 / 208
 Way = tuple[nn.Module, torch.dtype]
 
 
-def new_network(**options: bool) -> RegionClassifier:
+def new_network(*, checkpointing: bool = False, channels_last: bool = False) -> RegionClassifier:
     torch.manual_seed(0)  # the same weights for all ways of ours
-    return RegionClassifier(2, REGIONS, **options)
+    return RegionClassifier(
+        2, REGIONS, gradient_checkpointing=checkpointing, channels_last=channels_last
+    )
 
 
-def forward_ways() -> dict[str, Way]:
-    ours, last = new_network().eval(), fold_batch_norms(new_network(channels_last=True))
+@torch.no_grad()
+def settle(network: RegionClassifier) -> RegionClassifier:
+    """Gives an untrained network statistics and logits of the size that trained ones have.
+
+    Without them features fade from layer to layer, and so would every error of rounding.
+    """
+    image = torch.rand(2, 2, 64, 64, 16, generator=torch.Generator().manual_seed(0))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = 1.0
+    network.train()(image)
+    network.eval()
+    network.head.weight.mul_(2.0 / network(image).std())
+    return network
+
+
+def forward_ways(*, compiled: bool = False) -> dict[str, Way]:
+    ours = settle(new_network())
     folded = fold_batch_norms(ours)
-    return {
+    last = fold_batch_norms(settle(new_network(channels_last=True)))
+    ways: dict[str, Way] = {
         "authors": (AuthorsScanModel().eval(), torch.float32),
         "ours": (ours, torch.float32),
         "folded": (folded, torch.float32),
@@ -51,6 +76,13 @@ def forward_ways() -> dict[str, Way]:
         "folded, bf16": (folded, torch.bfloat16),
         "folded, channels last, bf16": (last, torch.bfloat16),
     }
+    if compiled:
+        inductor.freezing = True
+        for suffix, dtype in (("", torch.float32), (", bf16", torch.bfloat16)):
+            folded = fold_batch_norms(ours)
+            folded.compile()
+            ways[f"folded, compiled{suffix}"] = (folded, dtype)
+    return ways
 
 
 def training_ways() -> dict[str, Way]:
@@ -58,7 +90,7 @@ def training_ways() -> dict[str, Way]:
     return {
         "authors": (AuthorsScanModel().train(), torch.float32),
         "ours": (new_network().train(), torch.float32),
-        "checkpointing": (new_network(gradient_checkpointing=True).train(), torch.float32),
+        "checkpointing": (new_network(checkpointing=True).train(), torch.float32),
         "channels last": (last.train(), torch.float32),
         "channels last, bf16": (last, torch.bfloat16),
     }
@@ -73,7 +105,8 @@ def precision(device: str, dtype: torch.dtype) -> AbstractContextManager[object]
 def predict(way: Way, image: Tensor) -> Tensor:
     network, dtype = way
     with torch.inference_mode(), precision(image.device.type, dtype):
-        return network(image).float()
+        logits: Tensor = network(image).float()
+    return logits
 
 
 def train(way: Way, image: Tensor) -> Tensor:
@@ -110,18 +143,40 @@ def measure(
             if image.is_cuda:
                 memory[name] = torch.cuda.max_memory_allocated() / 2**30
     passes = 1 if step is predict else 3
+    flop = passes * FLOP_PER_SLICE * image.shape[0] * image[0, 0].numel() / 224**2
     first = statistics.median(next(iter(times.values()))[1:])
+    speeds = {dtype: flop_per_second(image.device, dtype) for _, dtype in ways.values()}
     for name, (_, dtype) in ways.items():
         median = statistics.median(times[name][1:])
         line = f"  {name:28s} {median:8.3f} s {first / median:6.2f} x"
+        line += f"  floor {flop / speeds[dtype]:8.4f} s"
         if image.is_cuda:
-            flop = passes * FLOP_PER_SLICE * image.shape[0] * image.shape[4]
-            floor = flop / (PEAK_TFLOPS[str(dtype).removeprefix("torch.")] * 1e12)
-            line += f"  {memory[name]:6.2f} GiB  floor {floor:.4f} s"
+            line += f"  {memory[name]:6.2f} GiB"
         if step is predict and "ours" in outputs and name.startswith("folded"):
             change = (outputs[name].sigmoid() - outputs["ours"].sigmoid()).abs().max()
             line += f"  largest change of a probability {float(change):.1e}"
         print(line)
+
+
+def is_fast(device: torch.device, dtype: torch.dtype) -> bool:
+    """Says whether the device has units for the type; without them a pass takes minutes."""
+    if device.type == "cuda" or dtype == torch.float32:
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def flop_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Returns the peak of a known card, or on a CPU the speed of a large matrix product now."""
+    if device.type == "cuda":
+        return PEAK_TFLOPS[str(dtype).removeprefix("torch.")] * 1e12
+    size = 2048
+    matrix = torch.rand(size, size).to(dtype)
+    times = []
+    for _ in range(4):
+        begin = seconds(device)
+        torch.mm(matrix, matrix)
+        times.append(seconds(device) - begin)
+    return 2 * size**3 / statistics.median(times[1:])
 
 
 def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: bool) -> float:
@@ -165,13 +220,13 @@ def main(arguments: argparse.Namespace) -> None:
     image = torch.rand(shape, device=device)
     print(f"{torch.get_num_threads()} threads on {device.type}, {list(shape)}")
     for title, make, step in (
-        ("forward", forward_ways, predict),
+        ("forward", partial(forward_ways, compiled=arguments.compile), predict),
         ("training step", training_ways, train),
     ):
         if title == "training step" and not arguments.training:
             continue
         ways = make()
-        chosen = arguments.ways or list(ways)
+        chosen = arguments.ways or [n for n, (_, dtype) in ways.items() if is_fast(device, dtype)]
         print(title)
         measure({n: w for n, w in ways.items() if n in chosen}, step, image, arguments.rounds)
 
@@ -184,6 +239,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--threads", type=int, help="on a CPU; torch's choice otherwise")
     parser.add_argument("--training", action="store_true", help="also training steps")
+    parser.add_argument("--compile", action="store_true", help="also torch.compile; takes minutes")
     parser.add_argument("--memory", action="store_true", help="count the memory of training only")
     parser.add_argument("--ways", nargs="+", help="some of the ways by name; all otherwise")
     run(main, parser)
