@@ -21,14 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from petct_ext.errors import InputDataError
+from petct_ext.errors import SOME_FAILED, InputDataError
 from petct_ext.files import make_folder, read_json, write_json
 
 __all__ = ["Step", "StepError", "run_steps"]
 
 _PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
 _TAIL_BYTES = 20_000
-_SOME_FAILED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,11 @@ class StepError(InputDataError):
 
 
 def run_steps(
-    steps: Sequence[Step], work: Path, *, facts: Mapping[str, Any] | None = None
+    steps: Sequence[Step],
+    work: Path,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    quiet: bool = False,
 ) -> list[str]:
     """Runs the steps in order.
 
@@ -67,6 +70,7 @@ def run_steps(
         steps: the steps.
         work: the work folder; manifests, logs and outputs lie in it.
         facts: further entries of every manifest, e.g. the seed.
+        quiet: what the steps say goes to their logs only, as when several runs share a screen.
 
     Returns:
         The names of the steps in which some exams failed, now or in an earlier run.
@@ -90,13 +94,13 @@ def run_steps(
         wanted = {"command": list(step.command), "inputs": _hashes(step.inputs, work)}
         if _is_done(step, manifest, wanted, work):
             _say(f"{label}: done before")
-            if read_json(manifest).get("exit_code") == _SOME_FAILED:
+            if read_json(manifest).get("exit_code") == SOME_FAILED:
                 incomplete.append(step.name)
             continue
         _say(f"{label} ...")
         manifest.unlink(missing_ok=True)
         started, start = datetime.now(UTC), time.monotonic()
-        code = _run(step, work / "logs" / f"{step.name}.log")
+        code = _run(step, work / "logs" / f"{step.name}.log", quiet=quiet)
         if code:
             incomplete.append(step.name)
         record = {
@@ -133,7 +137,7 @@ def _is_done(step: Step, manifest: Path, wanted: Mapping[str, Any], work: Path) 
     return same and record.get("outputs") == _hashes(step.outputs, work)
 
 
-def _run(step: Step, log: Path) -> int:
+def _run(step: Step, log: Path, *, quiet: bool) -> int:
     """Runs a step, copies what it says to the log and, on a terminal, to the screen.
 
     Returns:
@@ -142,11 +146,11 @@ def _run(step: Step, log: Path) -> int:
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as file:
         try:
-            code = _run_on_terminal(step.command, file, environment)
+            code = _run_on_terminal(step.command, file, environment, quiet=quiet)
         except OSError as error:
             raise StepError(f"step {step.name!r} cannot be started: {error}.") from None
     missing = [path for path in step.outputs if not path.exists()]
-    accepted = code == 0 or (code == _SOME_FAILED and step.exams_may_fail)
+    accepted = code == 0 or (code == SOME_FAILED and step.exams_may_fail)
     if accepted and not missing:
         return code
     if accepted:
@@ -154,9 +158,11 @@ def _run(step: Step, log: Path) -> int:
     raise StepError(f"step {step.name!r}: {_reason(log)} (exit code {code}, log {log})")
 
 
-def _run_on_terminal(command: Sequence[str], log: Any, environment: Mapping[str, str]) -> int:
+def _run_on_terminal(
+    command: Sequence[str], log: Any, environment: Mapping[str, str], *, quiet: bool
+) -> int:
     """Gives the child a terminal if we have one, so that its progress bars are drawn."""
-    on_screen = sys.stderr.isatty()
+    on_screen = sys.stderr.isatty() and not quiet
     reading, writing = pty.openpty() if on_screen else os.pipe()
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env=dict(environment)
