@@ -1,16 +1,28 @@
-r"""Survival analysis: Cox models without and with region predictions, Kaplan-Meier curves.
+r"""Survival analysis: do predictions from the scan add to age, indication and summary code?
 
-The models are fitted on --fit-splits (as in the paper: validation) and scored on --score-split
-(test), on patients, each with the last exam. Writes into --out:
+Each patient counts once, with the last exam. Cox models are fitted on --fit-splits (as in the
+paper: validation) and scored on --score-split (test). Reads the survival table of this package
+(--survival-table) or a group's own list of exams with follow-up (--exams; columns in
+petct_ext/survival/manifest.py). Writes into --out:
 
-  cox_without_regions.csv, cox_with_regions.csv   hazard ratios with 95 % CI and p
+  index.html                                      all of it on one page that needs no network
   survival_summary.json                           concordance indices, tests, numbers of patients
-  forest, kaplan_meier                            as .svg and .png
+  cox_without_regions.csv, cox_with_regions.csv   hazard ratios with 95 % Wald CI and p
+  single_variables.csv                            each variable in a Cox model of its own
+  importance.csv                                  Wald chi-square less degrees of freedom per group
+  horizons.csv, calibration.csv                   AUROC, Brier score, calibration at --horizon-days
+  proportional_hazards.csv                        tests on scaled Schoenfeld residuals
+  survival_curves.csv                             Kaplan-Meier estimates by each region's prediction
+  baseline_hazard.csv, scored_patients.csv, missing_covariates.csv, left_out.csv
+  forest, single_variables, importance, kaplan_meier, survival_by_<region>, horizon_auroc,
+  calibration, schoenfeld                         as .svg and .png
 
 Example:
   python scripts/analyze_survival.py --survival-table runs/demo/survival/survival_table.csv \
       --predictions runs/demo/predictions.csv --out runs/demo/survival \
       --mortality-predictions runs/demo/mortality/predictions.csv
+  python scripts/analyze_survival.py --exams exams_with_follow_up.csv \
+      --predictions predictions.csv --out survival --ties breslow --horizon-days 90 365
 """
 
 from __future__ import annotations
@@ -24,30 +36,38 @@ import pandas as pd
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.schemas import PREDICTIONS, SURVIVAL, read_table
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.files import make_folder
+from petct_ext.evaluation.run_facts import read_run_facts
+from petct_ext.evaluation.survival_page import write_survival_page
+from petct_ext.files import atomic_path, make_folder
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
+from petct_ext.survival.manifest import read_manifest, table_from_exams
 from petct_ext.survival.report import write_analysis
 
 
 def main(arguments: argparse.Namespace) -> None:
     make_folder(arguments.out)
-    table = read_table(arguments.survival_table, SURVIVAL)
     options = AnalysisOptions(
         regions=tuple(arguments.regions or ()),
         fit_splits=tuple(arguments.fit_splits),
         score_split=arguments.score_split,
+        ties=arguments.ties,
         penalizer=arguments.penalizer,
         min_group=arguments.min_group,
+        horizons_days=tuple(sorted(set(arguments.horizon_days))),
         num_bootstrap=arguments.bootstrap,
         seed=arguments.seed,
     )
+    table = _read_table(arguments)
     predictions = _one_experiment(arguments.predictions, arguments.experiment)
     analysis = analyze_survival(table, predictions, options=options)
     mortality = None
     if arguments.mortality_predictions:
         outcome = _one_experiment(arguments.mortality_predictions, None)
         mortality = mortality_model_auroc(table, outcome, options=options)
-    summary = write_analysis(analysis, mortality, folder=arguments.out)
+    # The folder above holds cohort.json and manifests of a run of this package.
+    above = read_run_facts(arguments.out.resolve().parent).is_artificial
+    facts = {"is_artificial": arguments.artificial or above}
+    summary = write_analysis(analysis, mortality, folder=arguments.out, facts=facts)
     for note in summary["notes"]:
         logging.warning(note)
     print(
@@ -56,6 +76,18 @@ def main(arguments: argparse.Namespace) -> None:
         f"{', '.join(summary['regions']) or 'no region'}"
     )
     print(arguments.out / "survival_summary.json")
+    print(write_survival_page(arguments.out))
+
+
+def _read_table(arguments: argparse.Namespace) -> pd.DataFrame:
+    if arguments.survival_table is not None:
+        return read_table(arguments.survival_table, SURVIVAL)
+    table, left_out = table_from_exams(
+        read_manifest(arguments.exams), leave_out_bad=arguments.leave_out_bad
+    )
+    with atomic_path(arguments.out / "left_out.csv") as partial:
+        left_out.to_csv(partial, index=False, lineterminator="\n")
+    return table
 
 
 def _rounded(value: float | None) -> str:
@@ -78,7 +110,14 @@ def _one_experiment(path: Path, wanted: str | None) -> pd.DataFrame:
 
 if __name__ == "__main__":
     parser = new_parser(__doc__)
-    parser.add_argument("--survival-table", type=Path, required=True, help="survival_table.csv")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--survival-table", type=Path, help="survival_table.csv")
+    source.add_argument("--exams", type=Path, help="your own list of exams with follow-up")
+    parser.add_argument(
+        "--leave-out-bad",
+        action="store_true",
+        help="with --exams: list patients with impossible dates or ages in left_out.csv and go on",
+    )
     parser.add_argument(
         "--predictions", type=Path, required=True, help="region predictions of the scan model"
     )
@@ -101,6 +140,12 @@ if __name__ == "__main__":
     )
     parser.add_argument("--score-split", default="test", help="(default: %(default)s)")
     parser.add_argument(
+        "--ties",
+        choices=["efron", "breslow"],
+        default="efron",
+        help="method for deaths on the same day (default: %(default)s)",
+    )
+    parser.add_argument(
         "--penalizer",
         type=float,
         default=0.0,
@@ -113,7 +158,19 @@ if __name__ == "__main__":
         help="an indication needs as many patients to be a covariate (default: %(default)s)",
     )
     parser.add_argument(
+        "--horizon-days",
+        type=int,
+        nargs="+",
+        default=[45, 90, 180, 365],
+        help="days at which AUROC and calibration are computed (default: 45 90 180 365)",
+    )
+    parser.add_argument(
         "--bootstrap", type=int, default=2000, help="number of draws (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
+    parser.add_argument(
+        "--artificial",
+        action="store_true",
+        help="say on the page that the patients are artificial (found by itself in a run's folder)",
+    )
     run(main, parser)

@@ -2,12 +2,13 @@
 
 Every patient counts once, with the last prepared exam. Patients without a usable follow-up are
 listed in WORK/survival/left_out.csv and do not stop the others. Who is last seen alive before a
-horizon has no label for it.
+horizon has no label for it. Of two exams on one day that whose id sorts last counts, and the log
+says so.
 
 Writes WORK/survival/survival_table.csv and WORK/mortality/datalist.json.
 
 Example:
-  python scripts/make_survival_table.py --cohort data/phantom --work runs/demo --horizon-days 180
+  python scripts/make_survival_table.py --cohort data/phantom --work runs/demo
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if __name__ == "__main__":
         "--horizon-days",
         type=int,
         nargs="+",
-        default=[180],
-        help="label 'dead within so many days' (default: 180)",
+        default=[45, 90, 180, 365],
+        help="labels 'dead within so many days' (default: 45 90 180 365)",
     )
     run(main, parser)

@@ -84,6 +84,9 @@ def survival_section(work: Path) -> Section:
     parts = [paragraph(text)]
     if summary.get("notes"):
         parts.append(notice("Read with care.", " ".join(summary["notes"]), loud=True))
+    if (folder / "index.html").is_file():
+        link = '<a href="survival/index.html">All models, curves and checks</a>'
+        parts.append(f"<p>{link} (survival/index.html)</p>\n")
     parts.append(table(rows, {"what": "measure", "value": "value (95 % CI)", "note": "on whom"}))
     missing = []
     captions = {

@@ -22,6 +22,7 @@ __all__ = [
     "choose_regions",
     "learn_design",
     "region_probabilities",
+    "region_title",
 ]
 
 DEFAULT_REGIONS: Final = (
@@ -36,6 +37,8 @@ DEFAULT_REGIONS: Final = (
 
 _NOT_STATED: Final = "not stated"
 _POOLED: Final = "other"
+_AGE: Final = "age (per decade)"
+_PER_SD: Final = " (per SD)"
 _CLIP: Final = 1e-3
 
 
@@ -70,6 +73,16 @@ class CovariateDesign:
     def region_columns(self) -> tuple[str, ...]:
         """Names of the covariates made from predictions."""
         return tuple(_region_column(region) for region in self.regions)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Covariates by what they say: age, indication (all of them), summary code, each region."""
+        made: dict[str, list[str]] = {}
+        for column in self.columns:
+            made.setdefault(_group(column), []).append(column)
+        for column in self.region_columns:
+            made[column.removesuffix(_PER_SD)] = [column]
+        return made
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """Returns the covariates of patients, NaN where age, code or prediction is missing.
@@ -227,7 +240,7 @@ def _clinical(
     pools: bool,
     summary_positive: Sequence[str],
 ) -> pd.DataFrame:
-    made = pd.DataFrame({"age (per decade)": table["age_years"] / 10}, index=table.index)
+    made = pd.DataFrame({_AGE: table["age_years"] / 10}, index=table.index)
     group = table["indication"].replace("", _NOT_STATED)
     for name in indications:
         made[f"{name} (vs {reference})"] = (group == name).astype("float64")
@@ -254,7 +267,17 @@ def _logit(prob: pd.Series) -> pd.Series:
     return pd.Series(np.log(clipped / (1 - clipped)), index=prob.index)
 
 
-def _region_column(region: str) -> str:
+def region_title(region: str) -> str:
+    """Returns what people call a region."""
     ontology = RegionOntology.default()
-    title = ontology.title(region) if region in ontology else region.replace("_", " ")
-    return f"predicted {title} (per SD)"
+    return ontology.title(region) if region in ontology else region.replace("_", " ")
+
+
+def _region_column(region: str) -> str:
+    return f"predicted {region_title(region)}{_PER_SD}"
+
+
+def _group(column: str) -> str:
+    if column == _AGE:
+        return "age"
+    return "summary code" if column.startswith("summary code") else "indication"

@@ -1,30 +1,47 @@
 """Cox proportional-hazards models with checks that speak before the optimizer fails.
 
-lifelines fits (Efron's method for tied days); this module finds out beforehand why a fit would
+The fit is our own Newton's method (:mod:`petct_ext.survival.partial_likelihood`): lifelines has no
+Breslow ties and no per-death terms, which the check of proportional hazards needs. Estimates equal
+R's ``survival::coxph`` and lifelines (tests). This module finds out beforehand why a fit would
 fail, names the covariates, and never returns a silent NaN.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from lifelines import CoxPHFitter
-from lifelines.exceptions import ConvergenceError, ConvergenceWarning
-from scipy import linalg, stats
+from scipy import stats
 
 from petct_ext.errors import InputDataError
+from petct_ext.survival.cox_checks import (
+    collinearity,
+    near_collinearity,
+    require_usable,
+    separation,
+)
 from petct_ext.survival.discrimination import concordance
+from petct_ext.survival.partial_likelihood import (
+    Maximum,
+    Ties,
+    baseline_hazard,
+    death_terms,
+    maximize,
+)
 
 __all__ = ["CoxModel", "LikelihoodRatioTest", "fit_cox", "likelihood_ratio_test"]
 
-_LARGEST_SE = 10.0
+Floats = npt.NDArray[np.float64]
+
+_LARGEST_SE: Final = 10.0
 """Standard errors (per SD of the covariate) beyond it mean that the estimate ran away."""
-_REMEDY = "drop it, pool it with another group, or use a ridge penalty (--penalizer 0.1)"
+_REMEDY: Final = (
+    "drop it, pool it with another group (a larger --min-group pools indications), or use a ridge "
+    "penalty (--penalizer 0.1)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,29 +51,56 @@ class CoxModel:
     Attributes:
         coefficients: one row per covariate: ``covariate``, ``log_hazard_ratio``,
             ``standard_error``, ``ci_low``, ``ci_high`` (95 %, Wald, of the log hazard ratio),
-            ``hazard_ratio``, ``z``, ``p``.
-        log_likelihood: partial log-likelihood at the estimate.
+            ``hazard_ratio``, ``hazard_ratio_ci_low``, ``hazard_ratio_ci_high``, ``z``, ``p``.
+        covariance: of the log hazard ratios (P, P), in the order of ``coefficients``.
+        baseline: ``time_days`` of the deaths, ascending, and the ``cumulative_hazard`` (Breslow's
+            estimator) of a patient with the mean covariates of the fit.
+        center: these means (P,).
+        log_likelihood: partial log-likelihood at the estimate, without the penalty.
         log_likelihood_null: the same without covariates.
         num_patients: patients in the fit.
         num_events: deaths among them.
+        ties: method for deaths on the same day.
         penalizer: strength of the ridge penalty, 0 for none; intervals and p-values of a penalized
             model are approximate and too narrow.
         notes: warnings in sentences.
     """
 
     coefficients: pd.DataFrame
+    covariance: Floats
+    baseline: pd.DataFrame
+    center: Floats
     log_likelihood: float
     log_likelihood_null: float
     num_patients: int
     num_events: int
+    ties: Ties
     penalizer: float
     notes: tuple[str, ...]
 
-    def risk(self, covariates: pd.DataFrame) -> npt.NDArray[np.float64]:
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the covariates in order."""
+        return tuple(map(str, self.coefficients["covariate"]))
+
+    def risk(self, covariates: pd.DataFrame) -> Floats:
         """Returns the linear predictor of patients (N,): higher is worse, the zero is arbitrary."""
         effects = self.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
-        values = covariates[self.coefficients["covariate"].tolist()].to_numpy(dtype=np.float64)
+        values = covariates[list(self.covariates)].to_numpy(dtype=np.float64)
         return np.asarray(values @ effects)
+
+    def death_probability(self, covariates: pd.DataFrame, *, horizon_days: float) -> Floats:
+        """Returns the predicted probability to die within a horizon (N,).
+
+        One minus exp(-H0 exp(linear predictor)), with H0 the baseline cumulative hazard up to and
+        including that day. After the last death of the fit it stays what it was on that day.
+        """
+        effects = self.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
+        days = self.baseline["time_days"].to_numpy(dtype=np.float64)
+        passed = int(np.searchsorted(days, horizon_days, side="right"))
+        hazard = float(self.baseline["cumulative_hazard"].iloc[passed - 1]) if passed else 0.0
+        predictor = self.risk(covariates) - float(self.center @ effects)
+        return np.asarray(-np.expm1(-hazard * np.exp(predictor)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +123,7 @@ def fit_cox(
     time_days: npt.ArrayLike,
     event: npt.ArrayLike,
     *,
+    ties: Ties = "efron",
     penalizer: float = 0.0,
 ) -> CoxModel:
     """Fits a Cox model.
@@ -87,11 +132,13 @@ def fit_cox(
         covariates: one column per covariate, one row per patient (N), no missing values.
         time_days: days to death or last contact (N,).
         event: 1 death, 0 censored (N,).
-        penalizer: ridge penalty as in lifelines, 0 for none.
+        ties: method for deaths on the same day, ``"efron"`` or ``"breslow"``.
+        penalizer: ridge penalty as in lifelines: ``penalizer * N / 2`` times the sum of squared
+            log hazard ratios per standard deviation is taken from the log-likelihood; 0 for none.
 
     Returns:
-        The model. Fewer than five deaths per covariate, and with a penalty also collinearity or
-        separation, are told in ``notes``.
+        The model. Fewer than five deaths per covariate, near collinearity, and with a penalty also
+        collinearity or separation, are told in ``notes``.
 
     Raises:
         InputDataError: if there is no death or a value is missing; if a covariate is constant; and,
@@ -99,34 +146,36 @@ def fit_cox(
             ratio has no finite estimate), or if the fit does not converge. Names the covariates.
     """
     times, events = np.asarray(time_days, dtype=np.float64), np.asarray(event, dtype=np.float64)
+    require_usable(covariates, times, events)
     values = covariates.to_numpy(dtype=np.float64)
-    _require_usable(covariates, values, events)
-    notes = []
-    for problem in (*_collinearity(covariates, values), *_separation(covariates, events)):
-        if penalizer == 0:
-            raise InputDataError(f"Cox model: {problem}; {_REMEDY}.")
-        notes.append(
-            f"{problem[0].upper()}{problem[1:]}; only the ridge penalty keeps the estimate finite."
+    notes = _notes(covariates, times, events, penalizer=penalizer)
+    center, scale = values.mean(axis=0), values.std(axis=0, ddof=1)
+    scaled = (values - center) / scale
+    found = maximize(scaled, times, events, ties=ties, ridge=penalizer * len(times))
+    if not found.converged:
+        raise InputDataError(
+            f"Cox model with {', '.join(map(repr, covariates.columns))} on {len(times)} patients "
+            f"({int(events.sum())} deaths) does not converge; use fewer covariates or a ridge "
+            "penalty (--penalizer 0.1)."
         )
-    per_covariate = events.sum() / len(covariates.columns)
-    if per_covariate < 5:
-        notes.append(
-            f"Only {per_covariate:.1f} deaths per covariate ({int(events.sum())} deaths, "
-            f"{len(covariates.columns)} covariates): estimates are unstable, intervals optimistic."
-        )
-    fitter = _fit(covariates, times, events, penalizer=penalizer)
-    coefficients = _coefficients(fitter)
+    # Breslow's estimator with either method for ties, as in lifelines.
+    terms = death_terms(scaled, times, events, coefficients=found.coefficients, ties="breslow")
+    days, hazard = baseline_hazard(terms)
     model = CoxModel(
-        coefficients=coefficients,
-        log_likelihood=float(fitter.log_likelihood_),
-        log_likelihood_null=_null(fitter),
+        coefficients=_coefficients(list(map(str, covariates.columns)), found, scale),
+        covariance=found.covariance / np.outer(scale, scale),
+        baseline=pd.DataFrame({"time_days": days, "cumulative_hazard": hazard}),
+        center=center,
+        log_likelihood=found.log_likelihood,
+        log_likelihood_null=found.log_likelihood_null,
         num_patients=len(times),
         num_events=int(events.sum()),
+        ties=ties,
         penalizer=penalizer,
-        notes=tuple(notes),
+        notes=notes,
     )
     if penalizer == 0:
-        _require_finite(model, values, concordance(times, events, model.risk(covariates)))
+        _require_finite(model, scale, concordance(times, events, model.risk(covariates)))
     return model
 
 
@@ -136,15 +185,21 @@ def likelihood_ratio_test(smaller: CoxModel, larger: CoxModel) -> LikelihoodRati
     Null hypothesis: the covariates that only the larger model has do not change the hazard.
 
     Raises:
-        InputDataError: if the models are not nested, were fitted on different patients, or are
-            penalized (twice the log-likelihood difference is not chi-square distributed then).
+        InputDataError: if the models are not nested, were fitted on different patients or with
+            different ties, or are penalized (twice the log-likelihood difference is not chi-square
+            distributed then).
     """
-    few, many = set(smaller.coefficients["covariate"]), set(larger.coefficients["covariate"])
-    if not few < many or smaller.num_patients != larger.num_patients:
+    few, many = set(smaller.covariates), set(larger.covariates)
+    same = (
+        smaller.num_patients == larger.num_patients
+        and smaller.ties == larger.ties
+        and np.isclose(smaller.log_likelihood_null, larger.log_likelihood_null)
+    )
+    if not few < many or not same:
         raise InputDataError(
             "likelihood-ratio test: the models must be nested and fitted on the same patients, got "
             f"{len(few)} and {len(many)} covariates on {smaller.num_patients} and "
-            f"{larger.num_patients} patients."
+            f"{larger.num_patients} patients ({smaller.ties} and {larger.ties} ties)."
         )
     if smaller.penalizer or larger.penalizer:
         raise InputDataError(
@@ -155,117 +210,55 @@ def likelihood_ratio_test(smaller: CoxModel, larger: CoxModel) -> LikelihoodRati
     return LikelihoodRatioTest(statistic, degrees, float(stats.chi2.sf(statistic, degrees)))
 
 
-def _fit(
-    covariates: pd.DataFrame,
-    times: npt.NDArray[np.float64],
-    events: npt.NDArray[np.float64],
-    *,
-    penalizer: float,
-) -> CoxPHFitter:
-    # Own names, since a covariate may be called anything.
-    columns = [f"x{i}" for i in range(len(covariates.columns))]
-    frame = pd.DataFrame(covariates.to_numpy(dtype=np.float64), columns=columns)
-    fitter = CoxPHFitter(penalizer=penalizer, l1_ratio=0.0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            warnings.simplefilter("ignore", RuntimeWarning)
-            fitter.fit(frame.assign(time=times, event=events), "time", "event")
-    except (ConvergenceError, ConvergenceWarning, np.linalg.LinAlgError) as error:
-        first = str(error).strip().splitlines()[0][:120]
-        raise InputDataError(
-            f"Cox model with {', '.join(map(repr, covariates.columns))} on {len(times)} patients "
-            f"({int(events.sum())} deaths) does not converge ({first}); use fewer covariates or a "
-            "ridge penalty (--penalizer 0.1)."
-        ) from None
-    fitter.covariate_titles_ = list(covariates.columns)
-    return fitter
+def _notes(
+    covariates: pd.DataFrame, times: Floats, events: Floats, *, penalizer: float
+) -> tuple[str, ...]:
+    notes = []
+    for problem in (*collinearity(covariates), *separation(covariates, times, events)):
+        if penalizer == 0:
+            raise InputDataError(f"Cox model: {problem}; {_REMEDY}.")
+        notes.append(
+            f"{problem[0].upper()}{problem[1:]}; only the ridge penalty keeps the estimate finite."
+        )
+    notes.extend(near_collinearity(covariates))
+    per_covariate = events.sum() / len(covariates.columns)
+    if per_covariate < 5:
+        notes.append(
+            f"Only {per_covariate:.1f} deaths per covariate ({int(events.sum())} deaths, "
+            f"{len(covariates.columns)} covariates): estimates are unstable, intervals optimistic."
+        )
+    return tuple(notes)
 
 
-def _coefficients(fitter: CoxPHFitter) -> pd.DataFrame:
-    summary = fitter.summary
+def _coefficients(names: list[str], found: Maximum, scale: Floats) -> pd.DataFrame:
+    effect = found.coefficients / scale
+    error = np.sqrt(np.diag(found.covariance)) / scale
+    half = float(stats.norm.ppf(0.975)) * error
+    with np.errstate(over="ignore"):  # an infinite limit of a hazard ratio is told as such
+        ratios = np.exp([effect, effect - half, effect + half])
     return pd.DataFrame(
         {
-            "covariate": fitter.covariate_titles_,
-            "log_hazard_ratio": summary["coef"].to_numpy(),
-            "standard_error": summary["se(coef)"].to_numpy(),
-            "ci_low": summary["coef lower 95%"].to_numpy(),
-            "ci_high": summary["coef upper 95%"].to_numpy(),
-            "hazard_ratio": summary["exp(coef)"].to_numpy(),
-            "z": summary["z"].to_numpy(),
-            "p": summary["p"].to_numpy(),
+            "covariate": names,
+            "log_hazard_ratio": effect,
+            "standard_error": error,
+            "ci_low": effect - half,
+            "ci_high": effect + half,
+            "hazard_ratio": ratios[0],
+            "hazard_ratio_ci_low": ratios[1],
+            "hazard_ratio_ci_high": ratios[2],
+            "z": effect / error,
+            "p": 2 * stats.norm.sf(np.abs(effect / error)),
         }
     )
 
 
-def _null(fitter: CoxPHFitter) -> float:
-    ratio = float(fitter.log_likelihood_ratio_test().test_statistic)
-    return float(fitter.log_likelihood_) - ratio / 2
-
-
-def _require_finite(model: CoxModel, values: npt.NDArray[np.float64], c_index: float) -> None:
+def _require_finite(model: CoxModel, scale: Floats, c_index: float) -> None:
     coefficients = model.coefficients
-    runaway = coefficients["standard_error"].to_numpy() * values.std(axis=0) > _LARGEST_SE
+    runaway = coefficients["standard_error"].to_numpy() * scale > _LARGEST_SE
     if runaway.any() or c_index == 1:
         # Whoever is ordered perfectly could be ordered perfectly with a larger effect as well.
-        chosen = (
-            coefficients.loc[runaway, "covariate"] if runaway.any() else [*coefficients.iloc[:, 0]]
-        )
+        chosen = coefficients.loc[runaway, "covariate"] if runaway.any() else model.covariates
         names = ", ".join(map(repr, chosen))
         raise InputDataError(
             f"Cox model: the effect of {names} has no finite estimate (separation); {_REMEDY}."
         )
-
-
-def _require_usable(
-    covariates: pd.DataFrame, values: npt.NDArray[np.float64], events: npt.NDArray[np.float64]
-) -> None:
-    if covariates.empty:
-        raise InputDataError("Cox model: there are no patients or no covariates.")
-    missing = np.isnan(values).any(axis=0)
-    if missing.any():
-        name = covariates.columns[int(missing.argmax())]
-        raise InputDataError(
-            f"Cox model: covariate {name!r} has missing values; leave these patients out."
-        )
-    if events.sum() == 0:
-        raise InputDataError(
-            f"Cox model: none of {len(events)} patients died; a hazard cannot be estimated. Fit on "
-            "more patients (--fit-splits) or with longer follow-up."
-        )
-    constant = np.isclose(values.std(axis=0), 0)
-    if constant.any():
-        name = covariates.columns[int(constant.argmax())]
-        raise InputDataError(
-            f"Cox model: covariate {name!r} is the same for all {len(values)} patients; leave it "
-            "out."
-        )
-
-
-def _collinearity(covariates: pd.DataFrame, values: npt.NDArray[np.float64]) -> Sequence[str]:
-    scaled = (values - values.mean(axis=0)) / values.std(axis=0)
-    _, triangle, order = linalg.qr(scaled, mode="economic", pivoting=True)
-    size = np.abs(np.diag(triangle))
-    rank = int((size > 1e-8 * size[0]).sum())
-    names = [str(covariates.columns[i]) for i in order]
-    if rank == len(names):
-        return ()
-    # Coefficients that build the first dependent column from the independent ones.
-    weights = linalg.solve_triangular(triangle[:rank, :rank], triangle[:rank, rank])
-    partners = [name for name, w in zip(names[:rank], weights, strict=True) if abs(w) > 1e-6]
-    return (f"covariate {names[rank]!r} follows from {', '.join(map(repr, partners))}",)
-
-
-def _separation(covariates: pd.DataFrame, events: npt.NDArray[np.float64]) -> list[str]:
-    problems: list[str] = []
-    for name in covariates.columns:
-        levels = covariates[name].to_numpy(dtype=np.float64)
-        distinct = np.unique(levels)
-        if len(distinct) == 2:
-            problems.extend(
-                f"covariate {name!r} separates the deaths: none of the "
-                f"{int((levels == level).sum())} patients with value {level:g} died"
-                for level in distinct
-                if events[levels == level].sum() == 0
-            )
-    return problems

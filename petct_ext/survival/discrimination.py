@@ -5,12 +5,17 @@ Letters in shapes: N patients, B draws.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["concordance", "concordance_draws"]
 
 Floats = npt.NDArray[np.float64]
+
+_LARGEST_TABLE: Final = 4_000_000
+"""Pairs of patients that are held in memory at a time."""
 
 
 def concordance(time_days: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike) -> float:
@@ -55,7 +60,7 @@ def concordance_draws(
         weights: how often each patient occurs in each draw (N, B).
 
     Returns:
-        Indices (B,); NaN for draws without a usable pair. Needs memory for N x N pairs.
+        Indices (B,); NaN for draws without a usable pair.
     """
     times, events, scores = (
         np.asarray(values, dtype=np.float64) for values in (time_days, event, risk)
@@ -68,13 +73,15 @@ def concordance_draws(
     if bool(np.isnan(times + events + scores).any()):
         raise ValueError("time_days, event and risk must not hold NaN.")
     drawn = np.asarray(weights, dtype=np.float64)
-    earlier = (times[:, None] < times[None]) | (
-        (times[:, None] == times[None]) & (events[None] == 0)
-    )
-    usable = (events[:, None] == 1) & earlier
-    np.fill_diagonal(usable, False)
-    won = (scores[:, None] > scores[None]) + 0.5 * (scores[:, None] == scores[None])
-    pairs = np.einsum("nb,nb->b", drawn, usable.astype(np.float64) @ drawn)
-    wins = np.einsum("nb,nb->b", drawn, (usable * won) @ drawn)
+    pairs, wins = np.zeros(drawn.shape[1]), np.zeros(drawn.shape[1])
+    # Only who dies can be the earlier one of a usable pair.
+    deaths = np.flatnonzero(events == 1)
+    size = max(1, _LARGEST_TABLE // max(1, len(times)))
+    for start in range(0, len(deaths), size):
+        dead = deaths[start : start + size]
+        usable = (times[dead, None] < times) | ((times[dead, None] == times) & (events == 0))
+        won = (scores[dead, None] > scores) + 0.5 * (scores[dead, None] == scores)
+        pairs += np.einsum("db,db->b", drawn[dead], usable.astype(np.float64) @ drawn)
+        wins += np.einsum("db,db->b", drawn[dead], (usable * won) @ drawn)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(pairs > 0, wins / pairs, np.nan))

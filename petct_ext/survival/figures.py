@@ -1,122 +1,110 @@
-"""Forest plot and Kaplan-Meier curves, as SVG and PNG, in colors of Okabe & Ito (2008)."""
+"""Forest plots and Kaplan-Meier curves, as SVG and PNG, in colors of Okabe & Ito (2008)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from lifelines import KaplanMeierFitter
-from lifelines.statistics import logrank_test
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from petct_ext.errors import InputDataError
 from petct_ext.figure_files import STYLE
 from petct_ext.survival.cox import CoxModel
+from petct_ext.survival.survival_curves import CurveGroup, log_rank, survival_curve
 
-__all__ = ["draw_forest", "draw_kaplan_meier", "log_rank_by_median"]
+__all__ = ["BLUE", "GRAY", "ORANGE", "draw_forest", "draw_kaplan_meier", "draw_single_variables"]
 
-_BLUE: Final = "#0072B2"
-_ORANGE: Final = "#D55E00"
-_GRAY: Final = "#6b7280"
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
+GRAY: Final = "#6b7280"
+
+_WIDEST: Final = 5.0
+"""Log hazard ratio beyond which an interval is cut, with an arrow."""
+_MOST_REGIONS: Final = 40
 
 
 def draw_forest(models: Mapping[str, CoxModel], *, title: str) -> Figure:
     """Draws hazard ratios with 95 % Wald intervals on a logarithmic axis.
 
     Args:
-        models: models by the name that the legend gives them; the rows follow the last one.
+        models: one or two models by the name that the legend gives them; the rows follow the last.
         title: what the figure shows, on whom.
     """
-    rows = list(models.values())[-1].coefficients["covariate"].tolist()[::-1]
+    rows = list(list(models.values())[-1].covariates)[::-1]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.6 + 0.42 * len(rows)))
+        figure = Figure(figsize=(8.5, 1.6 + 0.42 * len(rows)))
         axes = figure.add_subplot()
-        styles = zip((_GRAY, _BLUE), ("s", "o"), (-0.13, 0.13), strict=True)
-        for (name, model), (color, marker, shift) in zip(models.items(), styles, strict=False):
-            table = model.coefficients
-            heights = [rows.index(covariate) - shift for covariate in table["covariate"]]
-            limits = np.exp(np.clip(table[["ci_low", "ci_high"]].to_numpy(dtype=np.float64), -9, 9))
-            axes.hlines(heights, limits[:, 0], limits[:, 1], color=color, linewidth=1.5)
-            axes.plot(table["hazard_ratio"], heights, marker, color=color, markersize=5, label=name)
-        axes.axvline(1, color=_GRAY, linewidth=1, linestyle=":")
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-        axes.xaxis.set_minor_locator(NullLocator())
+        styles = list(zip((GRAY, BLUE), ("s", "o"), (-0.13, 0.13), strict=True))[-len(models) :]
+        for (name, model), (color, marker, shift) in zip(models.items(), styles, strict=True):
+            heights = [rows.index(covariate) - shift for covariate in model.covariates]
+            _draw_ratios(axes, heights, model.coefficients, color=color, marker=marker, label=name)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.set_xlabel("hazard ratio (bar: 95 % CI); right of 1: more deaths")
-        axes.set_title(title, fontsize=10)
-        axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
+        _finish_ratios(axes, title)
+        axes.legend(
+            frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0, -1.1 / (1 + len(rows))),
+            ncols=2,
+        )  # fmt: skip
     return figure
 
 
-def log_rank_by_median(rows: pd.DataFrame, risk: str) -> dict[str, Any]:
-    """Compares the survival of patients above and up to the median risk (log-rank test).
+def draw_single_variables(single: pd.DataFrame, *, title: str) -> Figure:
+    """Draws the hazard ratio of every variable in a model of its own.
 
     Args:
-        rows: patients with ``time_days``, ``event`` and the risk score.
-        risk: name of the risk column.
-
-    Returns:
-        ``median``, ``p``, and patients and deaths of both groups.
-
-    Raises:
-        InputDataError: if no patient lies above the median (all scores equal).
+        single: table of ``single_variable_models``; rows without numbers are left out. Regions are
+            sorted by p; the first forty are drawn.
+        title: what the figure shows, on whom.
     """
-    high = _is_high(rows, risk)
-    test = logrank_test(
-        rows.loc[high, "time_days"],
-        rows.loc[~high, "time_days"],
-        rows.loc[high, "event"],
-        rows.loc[~high, "event"],
-    )
-    return {
-        "median": float(rows[risk].median()),
-        "log_rank_p": float(test.p_value),
-        "n_high": int(high.sum()),
-        "n_low": int((~high).sum()),
-        "deaths_high": int(rows.loc[high, "event"].sum()),
-        "deaths_low": int(rows.loc[~high, "event"].sum()),
-    }
-
-
-def draw_kaplan_meier(rows: pd.DataFrame, risk: str, *, title: str) -> Figure:
-    """Draws survival above and up to the median risk, with the numbers at risk.
-
-    Args:
-        rows: patients with ``time_days``, ``event`` and the risk score.
-        risk: name of the risk column.
-        title: what the risk is and whose; the log-rank p is added.
-
-    Raises:
-        InputDataError: if no patient lies above the median.
-    """
-    high, test = _is_high(rows, risk), log_rank_by_median(rows, risk)
-    ticks = np.unique(MaxNLocator(6, integer=True).tick_values(0, float(rows["time_days"].max())))
+    known = single[single["hazard_ratio"].notna()]
+    of_region = known["p_holm"].notna()
+    regions = known[of_region].sort_values("p", kind="stable")
+    if len(regions) > _MOST_REGIONS:
+        title += f"\nthe {_MOST_REGIONS} regions with the smallest p of {len(regions)}"
+    known = pd.concat([known[~of_region], regions.head(_MOST_REGIONS)]).iloc[::-1]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 5))
+        figure = Figure(figsize=(8.5, 1.5 + 0.36 * max(1, len(known))))
+        axes = figure.add_subplot()
+        _draw_ratios(axes, list(range(len(known))), known, color=BLUE, marker="o", label="")
+        names = [f"{row['covariate']}  (p {_p(row['p'])})" for row in known.to_dict("records")]
+        axes.set_yticks(range(len(known)), names)
+        axes.set_ylim(-0.6, len(known) - 0.4)
+        _finish_ratios(axes, title)
+    return figure
+
+
+def draw_kaplan_meier(rows: pd.DataFrame, groups: Sequence[CurveGroup], *, title: str) -> Figure:
+    """Draws the survival of two groups with 95 % bands and the numbers at risk.
+
+    Args:
+        rows: patients with ``time_days`` and ``event``.
+        groups: the group with the higher risk and the other.
+        title: what divides them and whose curves these are; the log-rank p is added.
+    """
+    _, p = log_rank(rows["time_days"], rows["event"], groups[0].chosen)
+    ticks = np.unique(MaxNLocator(6, integer=True).tick_values(0, float(rows["time_days"].max())))
+    ticks = ticks[(ticks >= 0) & (ticks <= rows["time_days"].max())]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 5.2))
         axes, below = figure.subplots(2, 1, height_ratios=(5, 1), sharex=True)
-        groups = (("above median risk", high, _ORANGE, "-"), ("up to median", ~high, _BLUE, "--"))
-        for name, chosen, color, line in groups:
-            _draw_group(axes, rows[chosen], name, color=color, line=line)
+        styles = ((ORANGE, "-"), (BLUE, "--"))
+        for group, (color, line) in zip(groups, styles, strict=True):
+            _draw_group(axes, rows[group.chosen], group.name, color=color, line=line)
         axes.set_ylim(0, 1.02)
-        axes.set_ylabel("fraction alive")
-        axes.set_title(f"{title}\nlog-rank p = {test['log_rank_p']:.2g}", fontsize=10)
-        axes.legend(frameon=False, fontsize=9, loc="upper right", bbox_to_anchor=(1.0, 1.02))
-        for height, (name, chosen, color, _) in enumerate(reversed(groups)):
-            times = rows.loc[chosen, "time_days"].to_numpy()
+        axes.set_ylabel("fraction alive (band: 95 % CI)")
+        axes.set_title(f"{title}\nlog-rank p {_p(p)}", fontsize=10)
+        axes.legend(frameon=False, fontsize=9, loc="best")
+        for height, (group, (color, _)) in enumerate(zip(groups[::-1], styles[::-1], strict=True)):
+            times = rows.loc[group.chosen, "time_days"].to_numpy(dtype=np.float64)
             for tick in ticks:
                 at_risk = int((times >= tick).sum())
                 below.text(tick, height, str(at_risk), color=color, ha="center", va="center")
             below.text(
-                -0.02, (height + 0.5) / 2, name, color=color, ha="right", va="center",
+                -0.02, (height + 0.5) / 2, group.name, color=color, ha="right", va="center",
                 transform=below.transAxes, fontsize=8,
             )  # fmt: skip
         below.set_ylim(-0.5, 1.5)
@@ -128,29 +116,61 @@ def draw_kaplan_meier(rows: pd.DataFrame, risk: str, *, title: str) -> Figure:
     return figure
 
 
+def _draw_ratios(
+    axes: Axes,
+    heights: Sequence[float],
+    table: pd.DataFrame,
+    *,
+    color: str,
+    marker: str,
+    label: str,
+) -> None:
+    low, high = (table[name].to_numpy(dtype=np.float64) for name in ("ci_low", "ci_high"))
+    points = np.exp(np.clip(table["log_hazard_ratio"].to_numpy(np.float64), -_WIDEST, _WIDEST))
+    axes.hlines(
+        heights,
+        np.exp(np.clip(low, -_WIDEST, _WIDEST)),
+        np.exp(np.clip(high, -_WIDEST, _WIDEST)),
+        color=color,
+        linewidth=1.5,
+    )
+    for height, left, right in zip(heights, low, high, strict=True):
+        for limit, sign in ((left, "<"), (right, ">")):
+            if abs(limit) > _WIDEST:
+                edge = np.exp(np.clip(limit, -_WIDEST, _WIDEST))
+                axes.plot(edge, height, sign, color=color, markersize=6)
+    axes.plot(points, heights, marker, color=color, markersize=5, label=label or None)
+
+
+def _finish_ratios(axes: Axes, title: str) -> None:
+    axes.axvline(1, color=GRAY, linewidth=1, linestyle=":")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("hazard ratio (bar: 95 % CI); right of 1: more deaths")
+    axes.set_title(title, fontsize=10)
+    axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _draw_group(axes: Axes, rows: pd.DataFrame, name: str, *, color: str, line: str) -> None:
+    curve = survival_curve(rows["time_days"], rows["event"])
+    days, alive = curve["time_days"].to_numpy(), curve["survival"].to_numpy()
+    label = f"{name}: {len(rows)} patients, {int(rows['event'].sum())} deaths"
+    axes.step(days, alive, where="post", color=color, linestyle=line, label=label)
+    axes.fill_between(
+        days, curve["ci_low"], curve["ci_high"], step="post", color=color, alpha=0.12, linewidth=0
+    )
+    censored = curve[curve["censored"] > 0]
+    axes.plot(censored["time_days"], censored["survival"], "|", color=color, markersize=6)
+
+
 def _plain(value: float, _: int) -> str:
     return f"{value:g}"
 
 
-def _draw_group(axes: Axes, rows: pd.DataFrame, name: str, *, color: str, line: str) -> None:
-    fitter = KaplanMeierFitter()
-    fitter.fit(rows["time_days"], rows["event"])
-    curve, band = fitter.survival_function_, fitter.confidence_interval_
-    label = f"{name}: {len(rows)} patients, {int(rows['event'].sum())} deaths"
-    axes.step(curve.index, curve.iloc[:, 0], where="post", color=color, linestyle=line, label=label)
-    axes.fill_between(
-        band.index, band.iloc[:, 0], band.iloc[:, 1], step="post", color=color, alpha=0.12
-    )
-    censored = rows.loc[rows["event"] == 0, "time_days"].to_numpy(dtype=np.float64)
-    alive = fitter.survival_function_at_times(censored).to_numpy() if len(censored) else []
-    axes.plot(censored, alive, "|", color=color, markersize=6)
-
-
-def _is_high(rows: pd.DataFrame, risk: str) -> npt.NDArray[np.bool_]:
-    high = (rows[risk] > rows[risk].median()).to_numpy(dtype=bool)
-    if not high.any():
-        raise InputDataError(
-            f"all {len(rows)} patients have the same risk or too few differ; survival cannot be "
-            "compared between a high and a low group."
-        )
-    return np.asarray(high)
+def _p(value: float) -> str:
+    if np.isnan(value):
+        return "undefined"
+    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"

@@ -6,6 +6,7 @@ unknown status there: NaN, never "alive".
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 import numpy as np
@@ -14,7 +15,9 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 
-__all__ = ["follow_up", "last_exams", "status_at", "survival_time"]
+__all__ = ["follow_up", "last_exams", "log_same_day", "status_at", "survival_time"]
+
+_logger = logging.getLogger(__name__)
 
 
 def survival_time(
@@ -72,6 +75,31 @@ def last_exams(exams: pd.DataFrame) -> pd.DataFrame:
     """
     ordered = exams.sort_values(["patient_id", "exam_date", "exam_id"])
     return ordered.drop_duplicates("patient_id", keep="last").reset_index(drop=True)
+
+
+def log_same_day(exams: pd.DataFrame) -> int:
+    """Tells in the log where a patient's last day has several exams, and which of them counts.
+
+    Args:
+        exams: as for :func:`last_exams`.
+
+    Returns:
+        The number of such patients.
+    """
+    last = last_exams(exams).set_index("patient_id")
+    counts = last["exam_id"].to_dict()
+    on_last_day = exams[exams["exam_date"] == exams["patient_id"].map(last["exam_date"])]
+    count = 0
+    for patient_id, ids in on_last_day.groupby("patient_id")["exam_id"]:
+        if len(ids) > 1:
+            count += 1
+            _logger.warning(
+                "patient %s: exams %s are of one day; %s counts, as its id sorts last",
+                patient_id,
+                ", ".join(sorted(ids)),
+                counts[patient_id],
+            )
+    return count
 
 
 def follow_up(exams: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -26,9 +26,16 @@ from petct_ext.data.schemas import (
 )
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
-from petct_ext.survival.outcomes import follow_up, last_exams, status_at
+from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
 
-__all__ = ["CohortTables", "mortality_datalist", "outcome_task", "survival_table", "write_survival"]
+__all__ = [
+    "CohortTables",
+    "mortality_datalist",
+    "outcome_task",
+    "require_one_split",
+    "survival_table",
+    "write_survival",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -83,7 +90,7 @@ def survival_table(tables: CohortTables) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         InputDataError: if a patient is in two splits, or if nobody is left.
     """
-    _require_one_split(tables.splits)
+    require_one_split(tables.splits)
     usable = usable_exams(tables.prepared)[["exam_id"]]
     exams = tables.exams.merge(usable, on="exam_id").merge(
         tables.splits[["exam_id", "split"]], on="exam_id"
@@ -93,6 +100,7 @@ def survival_table(tables: CohortTables) -> tuple[pd.DataFrame, pd.DataFrame]:
             "no exam is prepared and has a split; exams.csv, prepared.csv and splits.csv belong "
             "to different runs or every exam is quarantined."
         )
+    log_same_day(exams)
     last, left_out = follow_up(last_exams(exams), _by_pseudonym(tables))
     if last.empty:
         raise InputDataError(
@@ -104,6 +112,28 @@ def survival_table(tables: CohortTables) -> tuple[pd.DataFrame, pd.DataFrame]:
     last = last.merge(_report_columns(tables), on="exam_id", how="left")
     last[["indication", "summary_code"]] = last[["indication", "summary_code"]].fillna("")
     return last[list(SURVIVAL.columns)], left_out
+
+
+def require_one_split(rows: pd.DataFrame) -> None:
+    """Refuses exams of one patient in different splits.
+
+    Args:
+        rows: ``patient_id``, ``exam_id`` and ``split``.
+
+    Raises:
+        InputDataError: names the patient and an exam of each split.
+    """
+    num_splits = rows.groupby("patient_id")["split"].nunique()
+    if not (num_splits > 1).any():
+        return
+    patient_id = num_splits.idxmax()
+    first = rows[rows["patient_id"] == patient_id].drop_duplicates("split")
+    where = ", ".join(f"{row.exam_id} in {row.split}" for row in first.itertuples())
+    raise InputDataError(
+        f"patient {patient_id} is in {num_splits.max()} splits "
+        f"({int((num_splits > 1).sum())} such patients): exam {where}; make the splits by patient "
+        "again."
+    )
 
 
 def mortality_datalist(
@@ -243,12 +273,3 @@ def _report_columns(tables: CohortTables) -> pd.DataFrame:
         tables.identifiers[["study_instance_uid", "exam_id"]], on="study_instance_uid"
     )
     return reports[["exam_id", "indication", "summary_code"]].drop_duplicates("exam_id")
-
-
-def _require_one_split(splits: pd.DataFrame) -> None:
-    num_splits = splits.groupby("patient_id")["split"].nunique()
-    if (num_splits > 1).any():
-        raise InputDataError(
-            f"patient {num_splits.idxmax()} is in {num_splits.max()} splits "
-            f"({int((num_splits > 1).sum())} such patients); make the splits by patient again."
-        )

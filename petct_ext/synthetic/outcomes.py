@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
@@ -29,6 +30,7 @@ __all__ = [
     "Outcome",
     "covariates",
     "log_hazard",
+    "sample_follow_up",
     "sample_outcome",
 ]
 
@@ -156,14 +158,36 @@ def sample_outcome(patient: Patient, *, rng: np.random.Generator) -> Outcome:
             f"patient {patient.number}: the last exam ({last_exam}) is not before the end of the "
             f"study ({END_OF_STUDY}); use an earlier exam."
         )
+    days, died = sample_follow_up(
+        np.array([predictor]), np.array([(END_OF_STUDY - last_exam).days], np.float64), rng=rng
+    )
+    observed = last_exam + timedelta(days=int(days[0]))
+    return Outcome(observed if died[0] else None, observed, predictor)
+
+
+def sample_follow_up(
+    log_hazards: npt.NDArray[np.float64],
+    study_days: npt.NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Draws the follow-up of many patients at once.
+
+    Args:
+        log_hazards: true linear predictor of each patient (N,).
+        study_days: days from the last exam to the end of the study (N,), at least 1.
+        rng: source of randomness.
+
+    Returns:
+        Days to death or last contact (N,), whole numbers of at least 1, and who died (N,).
+    """
     # Inverse of the survival function exp(-(t / scale)^k * exp(predictor)).
-    cumulative = float(rng.exponential()) / float(np.exp(predictor))
+    cumulative = rng.exponential(size=log_hazards.shape) / np.exp(log_hazards)
     death_days = WEIBULL_SCALE_DAYS * cumulative ** (1.0 / WEIBULL_SHAPE)
-    loss_days = float(rng.exponential(MEAN_DAYS_TO_LOSS))
-    study_days = float((END_OF_STUDY - last_exam).days)
-    observed = last_exam + timedelta(days=max(1, round(min(death_days, loss_days, study_days))))
-    died = death_days <= min(loss_days, study_days)
-    return Outcome(observed if died else None, observed, predictor)
+    loss_days = rng.exponential(MEAN_DAYS_TO_LOSS, size=log_hazards.shape)
+    end_days = np.minimum(loss_days, study_days)
+    days = np.maximum(1, np.rint(np.minimum(death_days, end_days))).astype(np.int64)
+    return days, death_days <= end_days
 
 
 def _volume_ml(diameter_mm: float) -> float:

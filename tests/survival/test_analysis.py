@@ -158,23 +158,33 @@ def test_predictions_without_an_outcome_task_are_refused() -> None:
         mortality_model_auroc(table, predictions)
 
 
-def test_report_writes_tables_figures_and_summary(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("survival")
+    (folder / "survival_by_spleen.svg").write_text("of an earlier run")
     table, predictions, mortality = _cohort()
     analysis = analyze_survival(table, predictions, options=OPTIONS)
-    write_analysis(
-        analysis, mortality_model_auroc(table, mortality, options=OPTIONS), folder=tmp_path
-    )
+    scores = mortality_model_auroc(table, mortality, options=OPTIONS)
+    write_analysis(analysis, scores, folder=folder)
+    return folder
 
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "cox_with_regions.csv",
-        "cox_without_regions.csv",
-        "forest.png",
-        "forest.svg",
-        "kaplan_meier.png",
-        "kaplan_meier.svg",
-        "survival_summary.json",
+
+def test_report_writes_tables_figures_and_summary_and_removes_old_ones(written: Path) -> None:
+    tables = {
+        *("cox_with_regions", "cox_without_regions", "single_variables", "importance"),
+        *("horizons", "calibration", "proportional_hazards", "survival_curves"),
+        *("baseline_hazard", "scored_patients", "missing_covariates"),
     }
-    assert read_json(tmp_path / "survival_summary.json")["kaplan_meier"]["log_rank_p"] < 0.001
+    figures = {
+        *("forest", "single_variables", "importance", "kaplan_meier", "survival_by_liver"),
+        *("survival_by_lungs", "horizon_auroc", "calibration", "schoenfeld"),
+    }
+    assert {path.name for path in written.iterdir()} == {
+        "survival_summary.json",
+        *(f"{name}.csv" for name in tables),
+        *(f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")),
+    }
+    assert read_json(written / "survival_summary.json")["kaplan_meier"]["log_rank_p"] < 0.001
 
 
 def test_equal_risks_leave_out_the_curves_with_the_reason(tmp_path: Path) -> None:
@@ -185,3 +195,72 @@ def test_equal_risks_leave_out_the_curves_with_the_reason(tmp_path: Path) -> Non
 
     assert "all 150 patients have the same risk" in summary["kaplan_meier"]["note"]
     assert not (tmp_path / "kaplan_meier.svg").exists()
+
+
+def test_region_that_drives_the_hazard_is_the_most_important_and_divides_the_curves(
+    written: Path,
+) -> None:
+    importance = pd.read_csv(written / "importance.csv").set_index("group")["importance"]
+    summary = read_json(written / "survival_summary.json")
+    curves = {row["region"]: row for row in summary["survival_by_region"]}
+    _, predictions, _ = _cohort()
+    probs = predictions[(predictions["task"] == "liver") & (predictions["seed"] == 1)]["prob"]
+
+    assert importance["predicted liver"] == importance.drop("all region predictions").max()
+    assert importance["predicted lungs"] < 5
+    assert curves["liver"]["log_rank_p_holm"] < 0.001
+    assert curves["lungs"]["log_rank_p"] > 0.01
+    assert curves["liver"]["cut"] == pytest.approx(probs[1::2].median())
+
+
+def test_horizons_count_everybody_once_and_calibration_is_close() -> None:
+    table, predictions, _ = _cohort(1200)
+    horizons = analyze_survival(table, predictions, options=OPTIONS).horizons
+    scores = horizons.scores
+    counted = scores[["n_dead", "n_alive", "n_censored_before"]].sum(axis=1)
+    with_ = scores[scores["model"] == "with region predictions"].set_index("horizon_days")
+    without = scores[scores["model"] == "without predictions"].set_index("horizon_days")
+
+    assert (counted == 600).all()
+    assert scores["horizon_days"].unique().tolist() == [45, 90, 180, 365]
+    assert (with_["auroc"] > without["auroc"] + 0.05).all()
+    assert with_["observed_to_predicted"].between(0.8, 1.2).all()
+    assert (with_["brier_scaled"] > without["brier_scaled"]).all()
+    assert horizons.calibration.groupby(["model", "horizon_days"])["n_patients"].sum().eq(600).all()
+
+
+def test_other_regions_get_models_of_their_own() -> None:
+    table, predictions, _ = _cohort()
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=20)
+    single = analyze_survival(table, predictions, options=options).single.set_index("variable")
+
+    assert single.loc["predicted lungs", "n_patients"] == 150
+    liver = single.loc["predicted liver"]
+    assert liver["p_holm"] == pytest.approx(2 * liver["p"], rel=1e-9, abs=0)
+    assert np.isnan(single["p_holm"].to_dict()["age"])
+    assert liver["c_index"] > 0.65
+
+
+def test_effects_of_breslow_ties_are_close_and_are_named() -> None:
+    table, predictions, _ = _cohort()
+    options = AnalysisOptions(regions=("liver",), ties="breslow", num_bootstrap=20)
+    breslow = analyze_survival(table, predictions, options=options)
+
+    assert breslow.with_regions.ties == breslow.summary["ties"] == "breslow"
+
+
+def test_penalized_analysis_of_separated_patients_says_what_was_not_tested() -> None:
+    table, predictions, _ = _cohort()
+    code = np.where((table["event"] == 0) & (table.index % 7 == 0), "1", "4")
+    table = table.assign(summary_code=code)
+    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=20)
+    analysis = analyze_survival(table, predictions, options=options)
+
+    assert analysis.hazards is None
+    assert "separates the deaths" in analysis.summary["proportional_hazards"]["note"]
+    assert analysis.summary["likelihood_ratio_test"]["p"] is None
+
+
+def test_horizon_of_no_days_is_refused() -> None:
+    with pytest.raises(InputDataError, match="horizons must be at least 1 day, got 0, 90"):
+        AnalysisOptions(horizons_days=(0, 90))

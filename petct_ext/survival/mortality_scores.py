@@ -1,0 +1,87 @@
+"""Scores of a model of "dead within x days" against the recorded follow-up."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import pandas as pd
+
+from petct_ext.errors import InputDataError
+from petct_ext.metrics import auroc, auroc_draws
+from petct_ext.survival.covariates import region_probabilities
+from petct_ext.survival.discrimination import concordance, concordance_draws
+from petct_ext.survival.outcomes import status_at
+from petct_ext.survival.patients import AnalysisOptions, require_same_split
+from petct_ext.survival.performance import interval, number, patient_weights
+
+__all__ = ["mortality_model_auroc"]
+
+_TASK: Final = re.compile(r"dead_within_(\d+)_days")
+
+
+def mortality_model_auroc(
+    table: pd.DataFrame, predictions: pd.DataFrame, *, options: AnalysisOptions | None = None
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Scores a model of "dead within x days" against the recorded follow-up.
+
+    The score is the median probability over seeds. Patients last seen alive before the horizon have
+    no status and are left out of the area (counted), but not of the concordance index.
+
+    Args:
+        table: survival table, one row per patient.
+        predictions: table in the form of ``PREDICTIONS`` with tasks ``dead_within_<days>_days``;
+            with several horizons the one with most exams, then the longest, is used.
+        options: choices; defaults if None.
+
+    Returns:
+        Numbers for the summary, and the patients of the score split with ``time_days``, ``event``
+        and ``risk`` (the probability).
+
+    Raises:
+        InputDataError: if no task has this form, no patient of the split is predicted, or a patient
+            crosses splits.
+    """
+    options = options or AnalysisOptions()
+    require_same_split(table, predictions)
+    task, horizon_days = _outcome_task(predictions)
+    probs = region_probabilities(predictions, [task])[task].rename("risk")
+    rows = table[table["split"] == options.score_split].join(probs, on="exam_id")
+    rows = rows.dropna(subset=["risk"]).reset_index(drop=True)
+    if rows.empty:
+        raise InputDataError(
+            f"the mortality model has no prediction of a patient's last exam in split "
+            f"{options.score_split!r}; run its inference on mortality/datalist.json."
+        )
+    status = status_at(rows["time_days"], rows["event"], horizon_days=horizon_days)
+    weights = patient_weights(len(rows), num_bootstrap=options.num_bootstrap, seed=options.seed)
+    c_index = concordance_draws(rows["time_days"], rows["event"], rows["risk"], weights=weights)
+    dead, alive = int((status == 1).sum()), int((status == 0).sum())
+    numbers = {
+        "task": task,
+        "horizon_days": horizon_days,
+        "auroc": number(auroc(rows["risk"], status)),
+        "auroc_ci": interval(auroc_draws(rows["risk"], status, weights)),
+        "c_index": number(concordance(rows["time_days"], rows["event"], rows["risk"])),
+        "c_index_ci": interval(c_index),
+        "n_patients": len(rows),
+        "n_dead": dead,
+        "n_alive": alive,
+        "n_censored_before": len(rows) - dead - alive,
+        "note": "" if dead and alive else f"AUROC undefined: {dead} dead, {alive} alive",
+    }
+    return numbers, rows[["patient_id", "exam_id", "time_days", "event", "risk"]]
+
+
+def _outcome_task(predictions: pd.DataFrame) -> tuple[str, int]:
+    counts = predictions["task"].value_counts()
+    found = [
+        (int(n), int(m[1]), str(t)) for t, n in counts.items() if (m := _TASK.fullmatch(str(t)))
+    ]
+    if not found:
+        raise InputDataError(
+            "the mortality predictions have no task of the form 'dead_within_<days>_days'; tasks "
+            f"are {', '.join(map(str, counts.index[:5]))}."
+        )
+    _, horizon_days, task = max(found)
+    return task, horizon_days

@@ -1,0 +1,180 @@
+"""How well predictors made on some patients do on others: discrimination, calibration, horizons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from petct_ext.metrics import draw_weights, percentile_interval
+from petct_ext.survival.calibration import Calibration, calibration_at, calibration_slope
+from petct_ext.survival.discrimination import concordance, concordance_draws
+from petct_ext.survival.outcomes import status_at
+from petct_ext.survival.time_dependent import time_dependent_auroc, time_dependent_auroc_draws
+
+__all__ = ["HorizonScores", "Predictor", "concordance_numbers", "horizon_scores", "patient_weights"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """A model's predictions of the patients on whom it is scored (N).
+
+    Attributes:
+        risk: linear predictor (N,).
+        death_probability: probability to die within each horizon (N,), by the horizon in days.
+    """
+
+    risk: Floats
+    death_probability: Mapping[int, Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HorizonScores:
+    """Scores at every horizon.
+
+    Attributes:
+        scores: one row per model and horizon, and one per horizon for the difference ("gain", with
+            AUROC only): ``model``, ``horizon_days``, ``n_dead``, ``n_alive``,
+            ``n_censored_before``, ``auroc`` (cumulative/dynamic, IPCW), ``auroc_ci_low``,
+            ``auroc_ci_high``, ``predicted``, ``observed``, ``observed_to_predicted``, ``brier``,
+            ``brier_scaled``.
+        calibration: one row per model, horizon and group, as in ``Calibration.groups``.
+    """
+
+    scores: pd.DataFrame
+    calibration: pd.DataFrame
+
+
+def patient_weights(num_patients: int, *, num_bootstrap: int, seed: int) -> npt.NDArray[np.float32]:
+    """Draws patients with replacement; returns how often each occurs in each draw (N, B)."""
+    return draw_weights(
+        np.arange(num_patients),
+        num_draws=num_bootstrap,
+        generator=np.random.default_rng(seed),
+    )
+
+
+def concordance_numbers(
+    rows: pd.DataFrame,
+    without: Predictor,
+    with_: Predictor,
+    *,
+    weights: npt.NDArray[np.float32],
+) -> dict[str, Any]:
+    """Returns both models' c-index, the gain, calibration slopes, and 95 % intervals.
+
+    Intervals of the c-index and the gain are percentiles over draws of patients, the same draws for
+    both models; slopes have Wald intervals.
+    """
+    times, events = rows["time_days"], rows["event"]
+    numbers: dict[str, Any] = {}
+    values, draws = {}, {}
+    for name, predictor in (("without_regions", without), ("with_regions", with_)):
+        values[name] = concordance(times, events, predictor.risk)
+        draws[name] = concordance_draws(times, events, predictor.risk, weights=weights)
+        numbers[f"c_index_{name}"] = number(values[name])
+        numbers[f"c_index_{name}_ci"] = interval(draws[name])
+    gain = draws["with_regions"] - draws["without_regions"]
+    numbers["c_index_gain"] = number(values["with_regions"] - values["without_regions"])
+    numbers["c_index_gain_ci"] = interval(gain)
+    for name, predictor in (("without_regions", without), ("with_regions", with_)):
+        slope, low, high = calibration_slope(times, events, predictor.risk)
+        numbers[f"calibration_slope_{name}"] = number(slope)
+        numbers[f"calibration_slope_{name}_ci"] = None if np.isnan(slope) else [low, high]
+    return numbers
+
+
+def horizon_scores(
+    rows: pd.DataFrame,
+    predictors: Mapping[str, Predictor],
+    *,
+    horizons_days: Sequence[int],
+    weights: npt.NDArray[np.float32],
+) -> HorizonScores:
+    """Scores predictors at every horizon.
+
+    Args:
+        rows: patients with ``time_days`` and ``event`` (N).
+        predictors: by name; the gain is that of the last over the first.
+        horizons_days: the horizons.
+        weights: draws of patients (N, B).
+
+    Returns:
+        Scores with intervals (percentiles over draws of patients) and calibration.
+    """
+    scores: list[dict[str, Any]] = []
+    groups: list[pd.DataFrame] = []
+    for days in horizons_days:
+        found_scores, found_groups = _at_horizon(rows, predictors, days, weights=weights)
+        scores += found_scores
+        groups += found_groups
+    calibration = pd.concat(groups, ignore_index=True)
+    first = ["model", "horizon_days"]
+    return HorizonScores(
+        pd.DataFrame(scores),
+        calibration[first + [c for c in calibration.columns if c not in first]],
+    )
+
+
+def _at_horizon(
+    rows: pd.DataFrame,
+    predictors: Mapping[str, Predictor],
+    days: int,
+    *,
+    weights: npt.NDArray[np.float32],
+) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
+    times, events = rows["time_days"], rows["event"]
+    status = status_at(times, events, horizon_days=days)
+    counts = {
+        "horizon_days": days,
+        "n_dead": int((status == 1).sum()),
+        "n_alive": int((status == 0).sum()),
+        "n_censored_before": int(np.isnan(status).sum()),
+    }
+    scores, groups, areas, draws = [], [], [], []
+    for name, predictor in predictors.items():
+        areas.append(time_dependent_auroc(times, events, predictor.risk, horizon_days=days))
+        draws.append(
+            time_dependent_auroc_draws(
+                times, events, predictor.risk, horizon_days=days, weights=weights
+            )
+        )
+        found = calibration_at(times, events, predictor.death_probability[days], horizon_days=days)
+        scores.append({"model": name, **counts, **_area(areas[-1], draws[-1]), **_accuracy(found)})
+        groups.append(found.groups.assign(model=name, horizon_days=days))
+    if len(areas) > 1:
+        gain = _area(areas[-1] - areas[0], draws[-1] - draws[0])
+        scores.append({"model": "gain", **counts, **gain})
+    return scores, groups
+
+
+def number(value: float) -> float | None:
+    """Returns the number, or None for NaN, which JSON does not know."""
+    return None if np.isnan(value) else float(value)
+
+
+def interval(draws: npt.ArrayLike) -> list[float] | None:
+    """Returns the 95 % percentile interval, or None if it is undefined."""
+    low, high = percentile_interval(draws)
+    return None if np.isnan(low) else [low, high]
+
+
+def _area(value: float, draws: Floats) -> dict[str, float]:
+    low, high = percentile_interval(draws)
+    return {"auroc": value, "auroc_ci_low": low, "auroc_ci_high": high}
+
+
+def _accuracy(found: Calibration) -> dict[str, float]:
+    return {
+        "predicted": found.predicted,
+        "observed": found.observed,
+        "observed_to_predicted": found.ratio,
+        "brier": found.brier,
+        "brier_scaled": found.brier_scaled,
+    }

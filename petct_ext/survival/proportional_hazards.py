@@ -1,0 +1,164 @@
+"""Whether hazard ratios stay the same over time: tests on scaled Schoenfeld residuals.
+
+Letters in shapes: N patients, P covariates, D deaths.
+
+A covariate's effect is let to change with a function g of time, effect + slope * g(t). The test is
+the score test of slope 0 (Grambsch & Therneau 1994, in the exact form that R's ``cox.zph`` uses
+since survival 3.0). g is one minus the Kaplan-Meier estimate just before t by default, so that a
+few late deaths do not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from petct_ext.errors import InputDataError
+from petct_ext.survival.cox import CoxModel
+from petct_ext.survival.partial_likelihood import DeathTerms, death_terms
+
+__all__ = ["ProportionalHazards", "check_proportional_hazards", "schoenfeld_residuals"]
+
+Floats = npt.NDArray[np.float64]
+TimeTransform = Literal["km", "identity", "log"]
+
+_ALL: Final = "all covariates"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProportionalHazards:
+    """What the check found.
+
+    Attributes:
+        tests: one row per group of covariates and one for all: ``group``, ``chi_square``,
+            ``degrees_of_freedom``, ``p``, ``trend`` ("rises" or "falls" with time; "" for groups of
+            several).
+        residuals: one row per death in order of time: ``time_days``, and per covariate the scaled
+            Schoenfeld residual plus the estimate, whose smooth course shows how the effect changes.
+        notes: one sentence for each group with a p below the level.
+    """
+
+    tests: pd.DataFrame
+    residuals: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def check_proportional_hazards(
+    model: CoxModel,
+    covariates: pd.DataFrame,
+    *,
+    time_days: npt.ArrayLike,
+    event: npt.ArrayLike,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    transform: TimeTransform = "km",
+    level: float = 0.05,
+) -> ProportionalHazards:
+    """Tests every group of covariates, and all together, for effects that change with time.
+
+    Args:
+        model: the model, without a penalty.
+        covariates: what it was fitted on (N, P).
+        time_days: days to death or last contact (N,).
+        event: 1 death, 0 censored (N,).
+        groups: covariates that are tested together, by the name of the group, such as all
+            indications; each covariate alone if None.
+        transform: function of time: ``"km"``, ``"identity"`` or ``"log"`` (needs times above 0).
+        level: p below which a note is written.
+
+    Returns:
+        Tests, residuals, notes.
+
+    Raises:
+        InputDataError: if the model is penalized (its residuals do not add up to 0), was fitted on
+            others, or a death lies on day 0 while time is transformed by the logarithm.
+    """
+    times, events = np.asarray(time_days, dtype=np.float64), np.asarray(event, dtype=np.float64)
+    if model.penalizer or len(covariates) != model.num_patients:
+        raise InputDataError(
+            "proportional hazards: the check needs a model without a penalty and the patients on "
+            f"whom it was fitted; got penalizer {model.penalizer:g} and {len(covariates)} for "
+            f"{model.num_patients} patients."
+        )
+    values = covariates[list(model.covariates)].to_numpy(dtype=np.float64) - model.center
+    effects = model.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
+    terms = death_terms(values, times, events, coefficients=effects, ties=model.ties)
+    clock = _clock(terms.time_days, times, events, transform=transform)
+    slope_score = clock @ (values[terms.patient] - terms.mean)
+    cross = np.einsum("d,dpq->pq", clock, terms.covariance)
+    own = np.einsum("d,dpq->pq", clock**2, terms.covariance)
+    adjusted = own - cross @ np.linalg.solve(terms.information, cross)
+    groups = groups or {name: [name] for name in model.covariates}
+    tests = _group_tests(model.covariates, groups, slope_score, adjusted)
+    residuals = schoenfeld_residuals(terms, values) @ model.covariance * len(clock) + effects
+    frame = pd.DataFrame(residuals, columns=list(model.covariates))
+    frame.insert(0, "time_days", terms.time_days)
+    return ProportionalHazards(tests, frame, _notes(tests, level))
+
+
+def _group_tests(
+    covariates: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+    slope_score: Floats,
+    adjusted: Floats,
+) -> pd.DataFrame:
+    rows = []
+    for name, members in {**groups, _ALL: list(covariates)}.items():
+        chosen = [covariates.index(member) for member in members]
+        # Slopes of other groups stay 0, so only this group's part of the matrix counts.
+        score = slope_score[chosen]
+        chi_square = float(score @ np.linalg.solve(adjusted[np.ix_(chosen, chosen)], score))
+        is_single = len(chosen) == 1 and name != _ALL
+        trend = ("rises" if score[0] > 0 else "falls") if is_single else ""
+        p = float(stats.chi2.sf(chi_square, len(chosen)))
+        rows.append((name, chi_square, len(chosen), p, trend))
+    return pd.DataFrame(rows, columns=["group", "chi_square", "degrees_of_freedom", "p", "trend"])
+
+
+def schoenfeld_residuals(terms: DeathTerms, values: Floats) -> Floats:
+    """Returns the covariates of who dies less their weighted mean over those at risk (D, P).
+
+    Deaths of one day share the mean of their terms' means, as in R.
+    """
+    _, first, of_day = np.unique(terms.time_days, return_index=True, return_inverse=True)
+    count = np.bincount(of_day)
+    means = np.add.reduceat(terms.mean, first, axis=0) / count[:, None]
+    return np.asarray(values[terms.patient] - means[of_day])
+
+
+def _clock(deaths: Floats, times: Floats, events: Floats, *, transform: TimeTransform) -> Floats:
+    """Returns g(t) at every death (D,), less its mean."""
+    if transform == "km":
+        days, counts = np.unique(deaths, return_counts=True)
+        at_risk = len(times) - np.searchsorted(np.sort(times), days, side="left")
+        alive_before = np.r_[1.0, np.cumprod(1 - counts / at_risk)[:-1]]
+        clock = 1 - alive_before[np.searchsorted(days, deaths)]
+    elif transform == "log":
+        if not bool((deaths > 0).all()):
+            raise InputDataError(
+                "proportional hazards: a death on day 0 has no logarithm; use another transform."
+            )
+        clock = np.log(deaths)
+    else:
+        clock = deaths
+    return np.asarray(clock - clock.mean())
+
+
+def _notes(tests: pd.DataFrame, level: float) -> tuple[str, ...]:
+    notes = []
+    for row in tests.to_dict("records"):
+        if row["p"] >= level or row["group"] == _ALL:
+            continue
+        trend = row["trend"]
+        how = f"its effect {trend} with time" if trend else "its effect changes with time"
+        notes.append(
+            f"Proportional hazards are doubtful for {row['group']!r} (scaled Schoenfeld "
+            f"residuals, p = {row['p']:.2g}): {how}, so that its hazard ratio is an average over "
+            f"the follow-up. One in {round(1 / level)} such tests is positive by chance."
+        )
+    return tuple(notes)

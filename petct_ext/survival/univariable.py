@@ -1,0 +1,150 @@
+"""Cox models of a single variable each, for comparison with the multivariable model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from petct_ext.errors import InputDataError
+from petct_ext.ontology import RegionOntology
+from petct_ext.survival.covariates import (
+    learn_design,
+    region_probabilities,
+    region_title,
+)
+from petct_ext.survival.cox import fit_cox
+from petct_ext.survival.discrimination import concordance
+from petct_ext.survival.partial_likelihood import Ties
+from petct_ext.survival.patients import Patients, Selection
+
+__all__ = ["holm", "single_variable_models"]
+
+_COLUMNS: Final = (
+    "variable",
+    "covariate",
+    "log_hazard_ratio",
+    "standard_error",
+    "ci_low",
+    "ci_high",
+    "hazard_ratio",
+    "hazard_ratio_ci_low",
+    "hazard_ratio_ci_high",
+    "z",
+    "p",
+    "chi_square",
+    "degrees_of_freedom",
+    "p_variable",
+    "p_holm",
+    "c_index",
+    "n_patients",
+    "n_events",
+    "note",
+)
+
+
+def single_variable_models(
+    selection: Selection, predictions: pd.DataFrame | None = None, *, ties: Ties = "efron"
+) -> pd.DataFrame:
+    """Fits one Cox model for each variable: age, indication, summary code, each region.
+
+    An indication has as many covariates as groups; they make one model, against the reference.
+
+    Args:
+        selection: patients and design; models are fitted on ``fit`` and scored on ``score``.
+        predictions: table in the form of ``PREDICTIONS``; its other regions are taken too, each on
+            the patients who have its prediction. None for the design's regions only.
+        ties: method for deaths on the same day.
+
+    Returns:
+        One row per covariate: ``variable``, the columns of ``CoxModel.coefficients``,
+        ``chi_square``, ``degrees_of_freedom``, ``p_variable`` (Wald test of the whole variable),
+        ``p_holm`` (the same, corrected for the number of regions; NaN for clinical variables),
+        ``c_index`` on the score patients, ``n_patients`` and ``n_events`` of the fit, and ``note``,
+        which says why a variable has no numbers.
+    """
+    fit, score = selection.fit, selection.score
+    rows: list[dict[str, Any]] = []
+    for variable, columns in selection.design.groups.items():
+        rows += _one(variable, columns, fit, score, ties=ties)
+    names = _other_regions(selection, predictions)
+    notes: list[tuple[str, str, str]] = []
+    if predictions is not None and names:
+        probs = region_probabilities(predictions, names)
+        fit, score = (replace(p, rows=p.rows.join(probs, on="exam_id")) for p in (fit, score))
+        design = learn_design(fit.rows, regions=names)
+        fit, score = (replace(p, values=design.apply(p.rows)) for p in (fit, score))
+        for variable, columns in design.groups.items():
+            if columns[0] in design.region_columns:
+                rows += _one(variable, columns, fit, score, ties=ties)
+        notes = [
+            (f"predicted {region_title(n)}", n, "is the same for all fitted patients, or missing")
+            for n in names
+            if n not in design.regions
+        ]
+    table = pd.DataFrame(rows).reindex(columns=_COLUMNS)
+    of_region = ~table["variable"].isin(["age", "indication", "summary code"])
+    table.loc[of_region, "p_holm"] = holm(table.loc[of_region, "p_variable"])
+    absent = pd.DataFrame(notes, columns=["variable", "covariate", "note"])
+    return pd.concat([table, absent]).reindex(columns=_COLUMNS).reset_index(drop=True)
+
+
+def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Corrects p values for their number by Holm's method (1979); NaN are left out.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return corrected
+
+
+def _other_regions(selection: Selection, predictions: pd.DataFrame | None) -> list[str]:
+    """Returns the predicted regions outside of the model."""
+    if predictions is None:
+        return []
+    ontology, inside = RegionOntology.default(), selection.design.regions
+    return [t for t in dict.fromkeys(predictions["task"]) if t in ontology and t not in inside]
+
+
+def _one(
+    variable: str, columns: Sequence[str], fit: Patients, score: Patients, *, ties: Ties
+) -> list[dict[str, Any]]:
+    fitted, scored = (p.values[list(columns)].notna().all(axis=1) for p in (fit, score))
+    rows, others = fit.rows[fitted], score.rows[scored]
+    try:
+        model = fit_cox(
+            fit.values.loc[fitted, list(columns)], rows["time_days"], rows["event"], ties=ties
+        )
+    except InputDataError as error:
+        return [
+            {"variable": variable, "covariate": c, "p_variable": np.nan, "note": str(error)}
+            for c in columns
+        ]
+    effect = model.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
+    chi_square = float(effect @ np.linalg.solve(model.covariance, effect))
+    risk = model.risk(score.values[scored])
+    whole = {
+        "chi_square": chi_square,
+        "degrees_of_freedom": len(columns),
+        "p_variable": float(stats.chi2.sf(chi_square, len(columns))),
+        "c_index": concordance(others["time_days"], others["event"], risk),
+        "n_patients": model.num_patients,
+        "n_events": model.num_events,
+        "note": "",
+    }
+    return [
+        {"variable": variable, **{str(k): v for k, v in record.items()}, **whole}
+        for record in model.coefficients.to_dict("records")
+    ]

@@ -1,0 +1,74 @@
+"""Facts about the page of a survival analysis."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from petct_ext.errors import InputDataError
+from petct_ext.evaluation.survival_page import build_survival_page, write_survival_page
+from petct_ext.files import read_json
+from petct_ext.survival.analysis import AnalysisOptions, analyze_survival
+from petct_ext.survival.report import write_analysis
+from petct_ext.survival.simulation import make_pool, simulate_tables
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    table, predictions = simulate_tables(make_pool(300, seed=2), num_patients=300, seed=2)
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=50, min_group=30)
+    analysis = analyze_survival(table, predictions, options=options)
+    path = tmp_path_factory.mktemp("survival")
+    write_analysis(analysis, None, folder=path, facts={"is_artificial": True})
+    return path
+
+
+def test_page_holds_every_part_and_asks_for_nothing(folder: Path) -> None:
+    page = write_survival_page(folder).read_text()
+
+    for title in (
+        "What predictions add",
+        "Multivariable Cox models",
+        "Single variables",
+        "Survival by prediction",
+        "Discrimination and calibration at x days",
+        "Proportional hazards",
+        "Patients",
+        "How the numbers were made",
+    ):
+        assert f"<h2>{title}</h2>" in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert page.count("<img ") == 8
+
+
+def test_page_says_at_its_head_what_limits_the_numbers(folder: Path) -> None:
+    head = build_survival_page(folder).partition("</header>")[0]
+
+    assert "Artificial patients." in head
+    assert "Predictions learned from WEAK labels." in head
+    assert "do not carry over to another hospital" in head
+
+
+def test_page_of_real_patients_does_not_call_them_artificial(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    summary = read_json(folder / "survival_summary.json") | {"is_artificial": False}
+    (tmp_path / "survival_summary.json").write_text(json.dumps(summary))
+
+    assert "Artificial patients." not in build_survival_page(tmp_path)
+
+
+def test_missing_and_malformed_results_are_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match=r"survival_summary\.json"):
+        build_survival_page(tmp_path)
+    (tmp_path / "survival_summary.json").write_text("{}")
+    with pytest.raises(InputDataError, match="lacks or misstates 'regions'"):
+        build_survival_page(tmp_path)
+    (tmp_path / "survival_summary.json").write_bytes(
+        (folder / "survival_summary.json").read_bytes()
+    )
+    with pytest.raises(InputDataError, match=r"cox_with_regions\.csv does not exist; run scripts/"):
+        build_survival_page(tmp_path)
