@@ -3,7 +3,8 @@ r"""Compares report labelers on annotated reports: regex baseline, rules and a t
 Reads a JSONL file, an object a line: id, text, mentions [{start, end, region, abnormal}]. Writes
 OUT/labeler_comparison.csv: sensitivity, specificity, F1 and AUROC with 95 % intervals (bootstrap
 over reports) for annotated mentions, for mentions as each labeler finds them, and for the main
-regions of a report (micro, macro, each). With --errors also OUT/private/labeler_errors.csv: wrongly
+regions of a report (micro, macro, each); and OUT/tagging_scores.csv: how many mentions are found at
+all, which is the same for all labelers. With --errors also OUT/private/labeler_errors.csv: wrongly
 judged mentions with their sentences. It holds report text: keep it as private as the reports.
 
 Examples:
@@ -25,6 +26,7 @@ from petct_ext.evaluation.labeler_comparison import (
     compare_labelers,
     list_errors,
 )
+from petct_ext.evaluation.tagging_scores import score_tagging
 from petct_ext.files import atomic_path
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
@@ -45,6 +47,16 @@ def main(arguments: argparse.Namespace) -> None:
     with atomic_path(path) as partial:
         table.to_csv(partial, index=False)
     print_summary(table)
+    print(path)
+    tagging = score_tagging(
+        texts, RegionOntology.default(), draws=arguments.draws, seed=arguments.seed
+    )
+    path = arguments.out / "tagging_scores.csv"
+    with atomic_path(path) as partial:
+        tagging.to_csv(partial, index=False)
+    for row in tagging.to_dict("records"):
+        interval = f"({row['low']:.3f}-{row['high']:.3f})"
+        print(f"tagging {row['what']:15s} {row['value']:.3f} {interval} of {row['num']:.0f}")
     print(path)
     if arguments.errors:
         rows = [

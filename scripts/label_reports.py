@@ -4,64 +4,66 @@ With --work: reads WORK/private/report_items.json and WORK/mentions.csv (written
 report_labeler; with --labeler rules they come from rules, without any model) and writes
 WORK/labels.csv (all regions), WORK/label_prevalence.csv and, with --hand-labels,
 WORK/label_audit.csv. With --text: prints for loose text files each region with its probability
-and the words that caused it.
+and the words that caused it, by the shipped model if the extra 'encoder' is installed, else by
+rules. Ends with code 3 if some reports could not be labeled: the others are;
+WORK/private/report_problems.csv (with --text: stderr) names each with the reason.
 
 Examples:
     python scripts/label_reports.py --work runs/mine --hand-labels data/hand_labels.csv
+    python scripts/label_reports.py --text report.txt
     python scripts/label_reports.py --text report.txt --model-dir runs/mine/report_labeler
     python scripts/label_reports.py --text report.txt --labeler rules
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.report_items import SentenceTagger, tag_report
-from petct_ext.data.report_texts import describe_mentions, read_report_text
-from petct_ext.data.weak_labels import rule_mention_rows, write_weak_labels
+from petct_ext.command_line import SOME_FAILED, new_parser, run
+from petct_ext.data.report_preparation import read_report_problems
+from petct_ext.data.report_texts import describe_mentions
+from petct_ext.data.weak_labels import write_weak_labels
 from petct_ext.errors import InputDataError
-from petct_ext.labels import region_probabilities
 from petct_ext.ontology import RegionOntology
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
     if (arguments.work is None) == (not arguments.text):
         raise InputDataError("give either --work FOLDER or --text FILE...; see --help.")
     if arguments.text:
-        label_texts(arguments)
-        return
+        return label_texts(arguments)
     path = write_weak_labels(
         arguments.work,
         RegionOntology.default(),
-        labeler=arguments.labeler,
+        labeler=arguments.labeler or "model",
         policy=arguments.unmentioned,
         hand_labels=arguments.hand_labels,
     )
     if arguments.labeler == "rules":
         print("labeled by rules, without a model")
     print(path)
+    problems = read_report_problems(arguments.work)
+    if len(problems):
+        place = arguments.work / "private" / "report_problems.csv"
+        print(f"{len(problems)} rows or reports had a problem: {place}")
+    return SOME_FAILED if len(problems) else 0
 
 
-def label_texts(arguments: argparse.Namespace) -> None:
-    ontology = RegionOntology.default()
-    texts = {str(path): read_report_text(path) for path in arguments.text}
-    tagger = SentenceTagger(ontology)
-    items = [item for name, text in texts.items() for item in tag_report(name, text, tagger)]
-    if arguments.labeler == "rules":
-        rows = [dict(row) for row in rule_mention_rows(items)]
-        print("labeled by rules, without a model")
-    elif arguments.model_dir is None:
-        raise InputDataError("--text needs --model-dir FOLDER (with model.pt) or --labeler rules.")
-    else:
-        from petct_ext.engines.report_predictor import ReportPredictor  # loads transformers
+def label_texts(arguments: argparse.Namespace) -> int:
+    from petct_ext.engines.text_labeling import choose_labeler, label_files  # loads torch
 
-        rows = ReportPredictor(arguments.model_dir).predict(items)
-    for name, text in texts.items():
-        own = [row for row in rows if row["exam_id"] == name]
-        spans = [(row["start"], row["end"], row["region"], row["probability"]) for row in own]
-        print(f"\n{name}: {len(own)} mentions")
-        for line in describe_mentions(text, region_probabilities(spans, ontology), own):
+    labeler, told = choose_labeler(arguments.labeler, arguments.model_dir)
+    found = label_files(arguments.text, labeler, RegionOntology.default())
+    if not found.texts:
+        raise InputDataError(found.problems[0]["problem"])
+    print(told)
+    for name, text in found.texts.items():
+        print(f"\n{name}: {len(found.mentions[name])} mentions")
+        for line in describe_mentions(text, found.labels[name], found.mentions[name]):
             print(line)
+    for problem in found.problems:
+        sys.stderr.write(f"not labeled: {problem['problem']}\n")
+    return SOME_FAILED if found.problems else 0
 
 
 if __name__ == "__main__":
@@ -70,8 +72,16 @@ if __name__ == "__main__":
     parser.add_argument(
         "--text", type=Path, nargs="+", default=[], help="text files, a report each"
     )
-    parser.add_argument("--model-dir", type=Path, help="with --text: folder with model.pt")
-    parser.add_argument("--labeler", choices=["model", "rules"], default="model")
+    parser.add_argument(
+        "--model-dir",
+        type=Path,
+        help="with --text: folder with model.pt; the shipped one by default",
+    )
+    parser.add_argument(
+        "--labeler",
+        choices=["model", "rules"],
+        help="model by default; with --text rules where the shipped model cannot run",
+    )
     parser.add_argument(
         "--unmentioned",
         choices=["normal", "unknown"],

@@ -4,6 +4,9 @@ Reads DATA/reports.csv, DATA/annotations.csv, WORK/private/identifiers.csv and W
 writes WORK/private/report_items.json and WORK/private/vocabulary. Both hold report text or words
 of it: keep them as private as the reports. Annotated mentions of a test patient never train.
 
+Ends with code 3 if some rows or reports had a problem: all others are prepared, and
+WORK/private/report_problems.csv names line, exam and reason.
+
 Example:
     python scripts/prepare_reports.py --cohort runs/mine/data --work runs/mine
 """
@@ -11,12 +14,12 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.report_preparation import prepare_report_items
+from petct_ext.command_line import SOME_FAILED, new_parser, run
+from petct_ext.data.report_preparation import prepare_report_items, read_report_problems
 from petct_ext.ontology import RegionOntology
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
     path = prepare_report_items(
         arguments.cohort,
         arguments.work,
@@ -27,6 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
         encoding=arguments.encoding,
     )
     print(path)
+    return SOME_FAILED if len(read_report_problems(arguments.work)) else 0
 
 
 if __name__ == "__main__":

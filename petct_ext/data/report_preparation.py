@@ -24,11 +24,13 @@ from petct_ext.files import atomic_path, write_text
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.vocabulary import learn_vocabulary, save_tokenizer
 
-__all__ = ["MIN_VALIDATION_MENTIONS", "prepare_report_items"]
+__all__ = ["MIN_VALIDATION_MENTIONS", "prepare_report_items", "read_report_problems"]
 
 MIN_VALIDATION_MENTIONS: Final = 20
 """With fewer annotated mentions the choice of the best epoch is mostly chance."""
 _MAX_TOLD: Final = 10
+_PROBLEMS: Final = "report_problems.csv"
+_PROBLEM_COLUMNS: Final = ("line", "exam_id", "problem")
 _SPLITS: Final = ("training", "validation", "test")
 _REMEDY: Final = "annotate more reports (README, 'Annotations'), or use --labeler rules"
 
@@ -52,6 +54,7 @@ def prepare_report_items(
       exam whether its report has findings or an impression.
     - ``report_problems.csv`` (``line, exam_id, problem``): rows of ``reports.csv`` that could not
       be read and reports that took too long; their exams have no text, all others are labeled.
+      Where a broken row does not tell its study, every exam without a report is named as well.
     - ``vocabulary/``: WordPiece vocabulary learned from the reports of the training split.
 
     Args:
@@ -78,7 +81,7 @@ def prepare_report_items(
     document, training_text = _tag_all(
         reports, annotations, _split_of_exams(work), ontology, problems=problems
     )
-    _write_problems(problems, work / "private" / "report_problems.csv")
+    _write_problems(problems, work / "private" / _PROBLEMS)
     if with_annotations:
         _require_enough(document, cohort / "annotations.csv")
         tokenizer = learn_vocabulary(
@@ -91,6 +94,14 @@ def prepare_report_items(
     write_text(path, json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
     _log_counts(document)
     return path
+
+
+def read_report_problems(work: str | Path) -> pd.DataFrame:
+    """Reads ``private/report_problems.csv``, all cells as str; empty if there is none."""
+    path = Path(work) / "private" / _PROBLEMS
+    if not path.is_file():
+        return pd.DataFrame(columns=list(_PROBLEM_COLUMNS), dtype=str)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _tag_all(
@@ -151,7 +162,15 @@ def _read_reports(
     missing = merged["text"].isna() | (merged["text"].str.strip() == "")
     if missing.any():
         _log.warning("%d of %d exams have no report text", int(missing.sum()), len(merged))
-    return merged.assign(text=merged["text"].fillna("")), _by_exam(damaged, known)
+    problems = _by_exam(damaged, known)
+    if not all(row.study_instance_uid for row in damaged):
+        told = {problem["exam_id"] for problem in problems}
+        absent = merged.loc[merged["text"].isna(), "exam_id"]
+        reason = "no report; its row may be one of those that could not be read"
+        problems += [
+            {"line": "", "exam_id": exam, "problem": reason} for exam in absent if exam not in told
+        ]
+    return merged.assign(text=merged["text"].fillna("")), problems
 
 
 def _by_exam(damaged: list[RowProblem], known: pd.DataFrame) -> list[dict[str, Any]]:
@@ -168,7 +187,7 @@ def _by_exam(damaged: list[RowProblem], known: pd.DataFrame) -> list[dict[str, A
 
 def _write_problems(problems: list[dict[str, Any]], path: Path) -> None:
     with atomic_path(path) as partial:
-        table = pd.DataFrame(problems, columns=["line", "exam_id", "problem"])
+        table = pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS))
         table.to_csv(partial, index=False, lineterminator="\n")
     for problem in problems[:_MAX_TOLD]:
         where = f"reports.csv, line {problem['line']}: " if problem["line"] else ""

@@ -18,7 +18,7 @@ import pandas as pd
 from petct_ext.data.schemas import REPORTS
 from petct_ext.errors import InputDataError, did_you_mean
 
-__all__ = ["RowProblem", "read_report_rows"]
+__all__ = ["RowProblem", "TextRows", "read_report_rows", "read_text_rows"]
 
 _MAX_LINES: Final = 20_000
 """A row of more lines has lost a quotation mark."""
@@ -40,6 +40,46 @@ class RowProblem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """Rows of a CSV file that may be damaged.
+
+    Attributes:
+        header: names of the columns, without white space around them.
+        header_problem: what is wrong with the first row, or "".
+        rows: line where a row begins, its fields, and what is wrong with it or ""; a broken row has
+            no fields or too many or too few. Bytes that are not UTF-8 are lone surrogates.
+    """
+
+    header: tuple[str, ...]
+    header_problem: str
+    rows: Iterator[tuple[int, list[str], str]]
+
+
+def read_text_rows(path: str | Path) -> TextRows:
+    """Opens a CSV file of texts; a lost quotation mark costs the row it stands in.
+
+    Raises:
+        InputDataError: if the file is missing or cannot be read.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputDataError(
+            f"{path} does not exist; it should hold the reports table. Check the path."
+        ) from None
+    except OSError as error:
+        raise InputDataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    # Bytes that are not UTF-8 survive as lone surrogates until their row is known.
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    lines = text.replace("\x00", " ").splitlines(keepends=True)
+    rows = _rows(_joined_newlines(lines))
+    _, header, problem = next(rows, (1, [], ""))
+    names = tuple(name.strip() for name in header)
+    return TextRows(names, problem, _with_counts(rows, len(names)))
+
+
 def read_report_rows(
     path: str | Path, *, encoding: str | None = None
 ) -> tuple[pd.DataFrame, list[RowProblem]]:
@@ -59,22 +99,9 @@ def read_report_rows(
         InputDataError: if the file is missing, lacks a column, or has no row that can be read.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputDataError(
-            f"{path} does not exist; it should hold the reports table. Check the path."
-        ) from None
-    except OSError as error:
-        raise InputDataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    # Bytes that are not UTF-8 survive as lone surrogates until their row is known.
-    text = data.decode("utf-8-sig", errors="surrogateescape")
-    lines = text.splitlines(keepends=True) if "\x00" not in text else _without_nul(text)
-    rows = _rows(_joined_newlines(lines))
-    _, header, problem = next(rows, (1, [], ""))
-    header = [name.strip() for name in header]
-    _require_columns(header, path, problem)
-    table, problems = _Reader(header, encoding).read(rows)
+    source = read_text_rows(path)
+    _require_columns(source.header, path, source.header_problem)
+    table, problems = _Reader(source.header, encoding).read(source.rows)
     if table.empty:
         first = f" First: line {problems[0].line}: {problems[0].message}" if problems else ""
         raise InputDataError(f"{path}: the reports table has no row that can be read.{first}")
@@ -82,7 +109,7 @@ def read_report_rows(
 
 
 class _Reader:
-    def __init__(self, header: list[str], encoding: str | None) -> None:
+    def __init__(self, header: tuple[str, ...], encoding: str | None) -> None:
         self.header = header
         self.encoding = encoding
         self.rows: list[dict[str, str]] = []
@@ -93,17 +120,13 @@ class _Reader:
         self, rows: Iterator[tuple[int, list[str], str]]
     ) -> tuple[pd.DataFrame, list[RowProblem]]:
         for line, fields, problem in rows:
-            if problem or len(fields) != len(self.header):
-                problem = problem or (
-                    f"{len(fields)} fields instead of {len(self.header)}; a text with commas needs "
-                    "quotation marks around it"
-                )
+            if problem:
                 study = self._study(fields) if len(fields) >= len(self.header) else ""
                 self.problems.append(RowProblem(line, study, problem))
                 continue
             row, problem = self._decode(fields)
             self._take(line, row, problem)
-        table = pd.DataFrame(self.rows, columns=self.header, dtype=str)
+        table = pd.DataFrame(self.rows, columns=list(self.header), dtype=str)
         for name in REPORTS.columns:
             if name not in table.columns:
                 table[name] = ""
@@ -156,7 +179,7 @@ def _decode(raw: bytes, encoding: str | None) -> tuple[str, str]:
         return "", f"{place} and not {encoding}"
 
 
-def _require_columns(header: list[str], path: Path, problem: str) -> None:
+def _require_columns(header: tuple[str, ...], path: Path, problem: str) -> None:
     missing = [n for n, c in REPORTS.columns.items() if c.required and n not in header]
     if missing or problem:
         hint = did_you_mean(missing[0], header) if missing else f" ({problem})"
@@ -166,8 +189,17 @@ def _require_columns(header: list[str], path: Path, problem: str) -> None:
         )
 
 
-def _without_nul(text: str) -> list[str]:
-    return text.replace("\x00", " ").splitlines(keepends=True)
+def _with_counts(
+    rows: Iterator[tuple[int, list[str], str]], number: int
+) -> Iterator[tuple[int, list[str], str]]:
+    """Adds the problem of rows that have not as many fields as the header."""
+    for line, fields, problem in rows:
+        if not problem and len(fields) != number:
+            problem = (
+                f"{len(fields)} fields instead of {number}; a text with commas needs quotation "
+                "marks around it"
+            )
+        yield line, fields, problem
 
 
 def _joined_newlines(lines: list[str]) -> list[str]:

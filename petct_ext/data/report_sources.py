@@ -6,10 +6,8 @@ reason and the others are labeled.
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,17 +15,20 @@ from typing import Any, Final
 import pandas as pd
 from tqdm import tqdm
 
+from petct_ext.data.parquet_files import is_parquet, read_parquet, text_columns
 from petct_ext.data.report_items import (
     SentenceTagger,
     load_report_items,
     report_sentences,
     tag_report,
 )
+from petct_ext.data.report_rows import read_text_rows
 from petct_ext.data.schemas import LABELS, MENTIONS, read_table, write_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
 from petct_ext.labels import exam_labels
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports import join_repeats
 
 __all__ = ["ReportTexts", "items_to_label", "read_reports", "write_report_labels"]
 
@@ -35,7 +36,6 @@ _log = logging.getLogger(__name__)
 _ID_NAMES: Final = ("exam_id", "study_instance_uid", "report_id", "id", "accession")
 _TEXT_NAMES: Final = ("text", "report", "report_text", "narrative", "body")
 _SUFFIXES: Final = (".txt", ".text", ".html", ".htm", ".rtf", "")
-_MAX_FIELD: Final = 2**24
 _MAX_NAMED: Final = 5
 
 
@@ -67,7 +67,7 @@ def read_reports(path: str | Path) -> ReportTexts:
         found = _read_folder(path)
     elif not path.is_file():
         raise InputDataError(f"{path} does not exist; give a CSV or Parquet file, or a folder.")
-    elif path.suffix.lower() in (".parquet", ".pq"):
+    elif is_parquet(path):
         found = _read_parquet(path)
     else:
         found = _read_csv(path)
@@ -89,6 +89,9 @@ def items_to_label(
 ) -> list[dict[str, Any]]:
     """Returns sentences with mentions, sorted by length: of prepared items, or of any reports.
 
+    Sentences that repeat are there once (:func:`petct_ext.reports.join_repeats`), and batches of
+    sentences of one length need little padding: both make the labeling faster.
+
     Args:
         ontology: regions to look for.
         items: ``report_items.json``, used if ``reports`` is None.
@@ -101,7 +104,7 @@ def items_to_label(
         InputDataError: if the source is wrong, or no report names a region.
     """
     if reports is None:
-        return load_report_items(items, section, sort_by_length=True)
+        return _by_length(load_report_items(items, section))
     source = read_reports(reports)
     tagger, found, rows = SentenceTagger(ontology), [], []
     for name, text in tqdm(source.texts.items(), desc="reports", disable=None):
@@ -120,7 +123,7 @@ def items_to_label(
             f"{reports}: none of {len(source.texts)} reports names a region in its findings or "
             "impression; is the text in English, and in the right column?"
         )
-    return sorted(found, key=lambda item: len(item["text"]))
+    return _by_length(found)
 
 
 def write_report_labels(
@@ -152,6 +155,10 @@ def write_report_labels(
     table = read_table(mentions, MENTIONS, allow_empty=True)
     labels = exam_labels(table, ontology, exams=exams)
     return write_table(labels, Path(path), LABELS)
+
+
+def _by_length(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(join_repeats(items), key=lambda item: len(item["text"]))
 
 
 def _tag(name: str, text: str, tagger: SentenceTagger) -> tuple[list[dict[str, Any]], str, str]:
@@ -207,59 +214,36 @@ def _read_folder(folder: Path) -> ReportTexts:
 
 
 def _read_parquet(path: Path) -> ReportTexts:
-    try:
-        table = pd.read_parquet(path)
-    except ImportError:
-        raise InputDataError(
-            f"{path}: reading Parquet needs pyarrow; run pip install pyarrow, or give a CSV file."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputDataError(f"{path} is no readable Parquet file: {error}.") from None
-    ids, text = _columns([str(name) for name in table.columns], path)
-    names = table[ids].astype(str) if ids else [f"row_{i}" for i in range(1, len(table) + 1)]
+    table = read_parquet(path)
+    ids, text = _columns(list(table.columns), path)
     found = ReportTexts()
-    for name, value in zip(names, table[text], strict=True):
-        _add(found, name, value if isinstance(value, str) else "")
+    values = text_columns(table[[text] if ids is None else [ids, text]])
+    names = values[ids] if ids else [""] * len(values)
+    for number, (name, value) in enumerate(zip(names, values[text], strict=True), start=1):
+        _add(found, name.strip() or f"row_{number}", value)
     return found
 
 
 def _read_csv(path: Path) -> ReportTexts:
     """Reads row by row, so that a broken row costs that row only."""
-    data = path.read_bytes()
-    raw = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")
-    csv.field_size_limit(_MAX_FIELD)
-    lines = csv.reader(io.StringIO(raw.replace("\x00", " "), newline=""))
-    header = next(lines, [])
-    ids, text = _columns(header, path)
+    source = read_text_rows(path)
+    ids, text = _columns(source.header, path)
+    of_id = None if ids is None else source.header.index(ids)
+    of_text = source.header.index(text)
     found = ReportTexts()
-    for number, row in enumerate(_rows(lines, found), start=1):
-        if not row:
+    for number, (line, fields, problem) in enumerate(source.rows, start=1):
+        name = ""
+        if of_id is not None and len(fields) >= len(source.header):
+            name = _mend(fields[of_id])[0].strip()
+        if problem:
+            key = name if name and name not in found.texts else f"line_{line}"
+            found.problems[key] = f"line {line}: {problem}"
             continue
-        if len(row) != len(header):
-            found.problems[f"row_{number}"] = (
-                f"row {number} (ends in line {lines.line_num}) has {len(row)} fields instead of "
-                f"{len(header)}; is a quotation mark missing?"
-            )
-            continue
-        name = row[header.index(ids)] if ids else f"row_{number}"
-        value, note = _mend(row[header.index(text)])
-        name = _add(found, _mend(name)[0].strip() or f"row_{number}", value)
+        value, note = _mend(fields[of_text])
+        name = _add(found, name or f"row_{number}", value)
         if note:
-            found.problems[name] = note
+            found.problems[name] = "; ".join(x for x in (found.problems.get(name), note) if x)
     return found
-
-
-def _rows(lines: Iterable[list[str]], found: ReportTexts) -> Iterable[list[str]]:
-    iterator, number = iter(lines), 0
-    while True:
-        number += 1
-        try:
-            yield next(iterator)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            found.problems[f"row_{number}"] = f"row {number} cannot be read: {error}"
-            yield []
 
 
 def _mend(value: str) -> tuple[str, str | None]:
@@ -281,7 +265,7 @@ def _add(found: ReportTexts, name: str, text: str) -> str:
     return name
 
 
-def _columns(header: list[str], path: Path) -> tuple[str | None, str]:
+def _columns(header: Sequence[str], path: Path) -> tuple[str | None, str]:
     """Returns the names of the columns with ids (or None) and with text."""
     lower: Mapping[str, str] = {name.strip().lower(): name for name in reversed(header)}
     text = next((lower[name] for name in _TEXT_NAMES if name in lower), None)

@@ -1,7 +1,8 @@
 """Tables with a contract: types, required columns, keys, and errors for people.
 
-Every table is a CSV file in UTF-8. An empty cell is a missing value. A column that no schema
-names is kept, so that a group may carry its own columns along.
+Every table is a CSV file in UTF-8, or a Parquet file where its name ends in ``.parquet``. An empty
+cell is a missing value. A column that no schema names is kept, so that a group may carry its own
+columns along.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from petct_ext.data.parquet_files import is_parquet, read_parquet, text_columns, write_parquet
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import atomic_path
 
@@ -65,10 +67,10 @@ class Schema:
 
 
 def read_table(path: str | Path, schema: Schema, *, allow_empty: bool = False) -> pd.DataFrame:
-    """Reads a CSV table and checks it against its contract.
+    """Reads a table and checks it against its contract.
 
     Args:
-        path: the file.
+        path: the file, CSV or Parquet.
         schema: its contract.
         allow_empty: whether a table without rows is fine.
 
@@ -105,11 +107,11 @@ def read_table(path: str | Path, schema: Schema, *, allow_empty: bool = False) -
 
 
 def write_table(table: pd.DataFrame, path: str | Path, schema: Schema) -> Path:
-    """Checks a table against its contract and writes it atomically as CSV.
+    """Checks a table against its contract and writes it atomically.
 
     Args:
         table: the rows; columns of the schema come first, in its order.
-        path: where to write.
+        path: where to write; CSV, or Parquet if it ends in ``.parquet`` or ``.pq``.
         schema: the contract.
 
     Returns:
@@ -122,12 +124,17 @@ def write_table(table: pd.DataFrame, path: str | Path, schema: Schema) -> Path:
     known = [name for name in schema.columns if name in table.columns]
     ordered = table[known + [name for name in table.columns if name not in schema.columns]]
     with atomic_path(path) as partial:
-        ordered.to_csv(partial, index=False, lineterminator="\n")
+        if is_parquet(partial):
+            write_parquet(ordered, partial)
+        else:
+            ordered.to_csv(partial, index=False, lineterminator="\n")
         read_table(partial, schema, allow_empty=True)
     return Path(path)
 
 
 def _read_text_table(path: Path, schema: Schema) -> pd.DataFrame:
+    if is_parquet(path):
+        return text_columns(read_parquet(path))
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:

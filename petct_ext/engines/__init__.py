@@ -1,1 +1,1 @@
-"""Being written."""
+"""Parts of training and evaluation that MONAI's engines call."""

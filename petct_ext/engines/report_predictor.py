@@ -13,6 +13,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.keys import MENTION_RULE, MENTION_TOKENS, MENTIONS, TOKEN_IDS
 from petct_ext.networks.pretrained import check_weights
 from petct_ext.networks.report_classifier import ReportClassifier
+from petct_ext.reports import join_repeats, rows_of_mentions
 from petct_ext.reports.vocabulary import load_tokenizer
 from petct_ext.transforms.text import (
     TokenizeReportd,
@@ -63,7 +64,8 @@ class ReportPredictor:
             batch_size: sentences at a time.
         """
         rows: list[dict[str, Any]] = []
-        ordered = sorted(items, key=lambda item: len(item["text"]))
+        # Copies cost nothing, and sentences of similar length need little padding.
+        ordered = sorted(join_repeats(items), key=lambda item: len(item["text"]))
         collate = CollateWindows(self.network.pad_id)
         for begin in range(0, len(ordered), batch_size):
             batch = collate([self.tokenize(x) for x in ordered[begin : begin + batch_size]])
@@ -71,10 +73,7 @@ class ReportPredictor:
             probabilities = mention_probabilities(logits, batch[MENTION_TOKENS])
             rules = batch[MENTION_RULE].flatten()
             blended = blend_with_rules(probabilities, rules, self.network.blend).tolist()
-            rows.extend(
-                {**mention, "probability": probability}
-                for mention, probability in zip(batch[MENTIONS], blended, strict=True)
-            )
+            rows.extend(rows_of_mentions(batch[MENTIONS], blended))
         return sorted(
             rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"])
         )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
+from petct_ext.data.parquet_files import is_parquet, read_parquet
 from petct_ext.data.schemas import PREDICTIONS, Column, Kind, read_table
 from petct_ext.errors import InputDataError
 
 __all__ = ["read_prediction_file"]
-
-_PARQUET: Final = (".parquet", ".pq")
 
 
 def read_prediction_file(path: str | Path) -> pd.DataFrame:
@@ -30,8 +28,8 @@ def read_prediction_file(path: str | Path) -> pd.DataFrame:
             probability or target is told with experiment, seed, task and exam.
     """
     path = Path(path)
-    if path.suffix.lower() in _PARQUET:
-        return _checked(_read_parquet(path), path)
+    if is_parquet(path):
+        return _checked(read_parquet(path), path)
     try:
         return read_table(path, PREDICTIONS)
     except InputDataError as error:
@@ -55,21 +53,6 @@ def _prediction(row: pd.Series) -> str:
         f"experiment {row['experiment']!r}, seed {row['seed']}, task {row['task']!r}, "
         f"exam {row['exam_id']}"
     )
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputDataError(f"{path} does not exist; check the path.") from None
-    except ImportError:
-        raise InputDataError(
-            f"{path} is a Parquet file, which needs pyarrow: pip install 'petct_ext[parquet]', or "
-            "save the table as CSV."
-        ) from None
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputDataError(f"{path} cannot be read as Parquet: {first}.") from None
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:

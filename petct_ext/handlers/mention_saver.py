@@ -16,6 +16,7 @@ from petct_ext.files import atomic_path
 from petct_ext.handlers.epoch_saver import EpochSaver
 from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
 from petct_ext.labels.agreement import binary_scores
+from petct_ext.reports import rows_of_mentions
 
 __all__ = ["MentionSaver", "MentionScoreSaver"]
 
@@ -34,12 +35,8 @@ class MentionSaver(EpochSaver[dict[str, Any]]):
     """
 
     def collect(self, batch: Any, output: Any) -> Iterable[dict[str, Any]]:
-        """Returns one row per mention of a batch."""
-        probabilities = output[MENTION_PROB].flatten().tolist()
-        return [
-            {**mention, "probability": probability}
-            for mention, probability in zip(batch[MENTIONS], probabilities, strict=True)
-        ]
+        """Returns one row per mention of a batch, and per copy of it in other sentences."""
+        return rows_of_mentions(batch[MENTIONS], output[MENTION_PROB].flatten().tolist())
 
     def write(self, items: Sequence[dict[str, Any]]) -> None:
         """Writes the table; one without rows is allowed."""

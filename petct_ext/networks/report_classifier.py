@@ -139,7 +139,9 @@ def begin_model_folder(network: ReportClassifier, tokenizer: Tokenizer, folder: 
     folder = Path(folder)
     (folder / "model.pt").unlink(missing_ok=True)
     (folder / "encoder" / _ADAPTER_FILE).unlink(missing_ok=True)
-    write_json(folder / "encoder" / "config.json", network.encoder.config.to_dict())
+    settings = network.encoder.config.to_dict()
+    settings.pop("_name_or_path", None)  # a folder of this machine
+    write_json(folder / "encoder" / "config.json", settings)
     save_tokenizer(tokenizer, folder / "encoder")
     if network.adapter_rank is not None and network.base_encoder is not None:
         document = {

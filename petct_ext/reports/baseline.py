@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from petct_ext.reports.mentions import place_of_mention
+from petct_ext.reports.repeats import place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
 
 __all__ = ["NEGATION_WORDS", "RegexLabeler", "RuleLabeler"]

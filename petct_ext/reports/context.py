@@ -47,7 +47,20 @@ _VERB: Final = re.compile(
 _AND_CLAUSE: Final = re.compile(r",?\s+and\s+(?=(?:the|there|no|a|an)\b)|,\s+(?=the\b)")
 
 
-_TOUCHING: Final = re.compile(r"\s+(?:(?:the|left|right|both|adjacent)\s+){0,3}")
+_WORDS_BETWEEN: Final = (
+    r"(?:(?:the|an?|left|right|both|bilateral|adjacent|upper|lower|small|tiny|stable|few|multiple"
+    r"|scattered|enlarged|sub-?centimeter|simple|[\d.]+[ -]?[cm]m)\s+){0,4}"
+)
+# What may stand between a touching cue and its mention, also as the last item of a list.
+_TOUCHING: Final = re.compile(
+    rf"\s+{_WORDS_BETWEEN}(?:(?:[\w-]+\s*,\s*{_WORDS_BETWEEN}){{0,2}}[\w-]+,?\s+(?:and|or)\s+"
+    rf"{_WORDS_BETWEEN})?"
+)
+_EXCEPTION: Final = re.compile(
+    r"\W*(?:other than|apart from|aside from|except(?:ing)?(?: for)?|besides|although|though|while"
+    r"|whereas|despite)\b[^,;]*(?P<comma>,)",
+    flags=re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +151,18 @@ def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
     """Categories of the cues whose scope holds the mention; "uptake" stands for abnormal."""
     first, last = _clause(sentence, start, end)
     found: set[str] = set()
-    for cue in _cues_in(sentence):
+    cues = _cues_in(sentence)
+    # "Left node SUV 5, right node not avid": the denial speaks of what follows the comma.
+    told = [c.end for c in cues if c.category == "abnormal" and end <= c.start]
+    comma = sentence.find(",", min(told, default=last), last)
+    for cue in cues:
         inside = first <= cue.start and cue.end <= last
         if cue.category == "abnormal":
             found.add("uptake" if inside else "elsewhere")
         elif inside and (
             cue.direction == "both"
             or (cue.direction == "forward" and cue.end <= start)
-            or (cue.direction == "backward" and cue.start >= end)
+            or (cue.direction == "backward" and cue.start >= end and not 0 <= comma < cue.start)
             or (cue.direction == "touching" and _TOUCHING.fullmatch(sentence, cue.end, start))
         ):
             found.add(cue.category)
@@ -168,6 +185,9 @@ def _clause(sentence: str, start: int, end: int) -> tuple[int, int]:
 @lru_cache(maxsize=64)
 def _edges(sentence: str) -> tuple[tuple[int, int], ...]:
     edges = [(m.start(), m.end()) for m in _rules().breaks.finditer(sentence)]
+    exception = _EXCEPTION.match(sentence)
+    if exception:
+        edges.append(exception.span("comma"))
     verbs = [match.start() for match in _VERB.finditer(sentence)]
     if verbs:
         edges += [

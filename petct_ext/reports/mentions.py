@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.coordination import LIST_PATTERNS, NODES_IN, places_of_nodes
@@ -34,7 +34,7 @@ from petct_ext.reports.levels import (
 from petct_ext.reports.prefilter import PatternIndex
 from petct_ext.reports.readable import readable_text, unwrap
 
-__all__ = ["MAX_SECONDS", "Mention", "MentionFinder", "find_mentions", "place_of_mention"]
+__all__ = ["MAX_SECONDS", "Mention", "MentionFinder", "find_mentions"]
 
 # Words that name a place without speaking of it: the extent of the scan, references for uptake.
 _NOT_A_MENTION: Final = re.compile(
@@ -44,6 +44,9 @@ _NOT_A_MENTION: Final = re.compile(
     r"|(?:mediastinal|hepatic|liver)\ (?:blood\ pool|background|reference)(?!\ SUV)"
     r"|(?:above|below|than|to|of)\ (?:the\ )?(?:mediastinal|liver|hepatic)"
     r"\ (?:blood\ pool|activity|background|uptake)"
+    r"|(?:uptake|activity|avidity|intensity|accumulation|metabolism|SUV(?:max)?)(?:\ [a-z]+){0,3}"
+    r"\ (?:above|below|than|to|as|exceed(?:s|ing))\ (?:that\ (?:of|in)\ )?(?:the\ )?(?:normal\ )?"
+    r"(?:liver|hepatic|mediastin(?:um|al))\b(?!\ (?:node|nodal|lymph|mass|lesion|metasta))"
     r"|left\ upper\ extremity\ injection|mid[- ]thighs?)\b",
     flags=re.IGNORECASE | re.VERBOSE,
 )
@@ -75,23 +78,6 @@ class Mention:
     start: int
     end: int
     region: str
-
-
-def place_of_mention(item: Mapping[str, Any], mention: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the columns of the table MENTIONS that say where a mention stands.
-
-    Args:
-        item: sentence of a report, see :mod:`petct_ext.data.report_items`.
-        mention: one of its mentions.
-    """
-    return {
-        "exam_id": item["exam_id"],
-        "section": item["section"],
-        "sentence": item["sentence"],
-        "start": mention["start"],
-        "end": mention["end"],
-        "region": mention["region"],
-    }
 
 
 def find_mentions(

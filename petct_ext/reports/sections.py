@@ -71,7 +71,8 @@ _INLINE_HEADING: Final = re.compile(
     + r")\s*:"
 )
 _HEADING_ONLY: Final = re.compile(
-    rf"\s*{_LIST_MARK}(?:{_BROAD})(?:[ ,/&]+(?:and[ ])?(?:{_BROAD})){{0,4}}\s*:\s*",
+    rf"\s*(?:[-•‣◦][ \t]{{1,20}})?{_LIST_MARK}(?:{_BROAD})(?:[ ,/&]+(?:and[ ])?(?:{_BROAD})){{0,4}}"
+    r"(?:\s*:|[ ]+-)\s*",
     flags=re.IGNORECASE,
 )
 _NEXT_ITEM: Final = re.compile(r"\n(?=[ \t]*(?:\n|\(?\d{1,2}[.)]\s|[-*•]\s))")

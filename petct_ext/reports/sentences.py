@@ -18,12 +18,18 @@ _OPEN_END: Final = re.compile(
 _CLOSED_END: Final = re.compile(r"[.!?:;][\"')\]]*[ \t]*$")
 _UPPER_START: Final = re.compile(r"[ \t]*[A-Z][a-z]+\b")
 _ZONE_HEADING: Final = re.compile(
-    r"(?:head|neck|brain|chest|thorax|abdomen|pelvis|extremities|musculo-?skeletal)"
-    r"(?:[ ,/&]+(?:and[ ])?(?:head|neck|chest|thorax|abdomen|pelvis|extremities)){0,3}\s*:",
+    r"(?:[-*•‣◦][ \t]+)?(?:head|neck|brain|chest|thorax|abdomen|pelvis|extremities"
+    r"|musculo-?skeletal)(?:[ ,/&]+(?:and[ ])?(?:head|neck|chest|thorax|abdomen|pelvis"
+    r"|extremities)){0,3}(?:\s*:|[ ]+-(?=[ ]))",
     flags=re.IGNORECASE,
 )
-# The end of a sentence where the space after the period was lost.
-_LOST_SPACE: Final = re.compile(r"(?<=[a-z)\]])\.(?=[A-Z][a-z]+\s)")
+# "Spleen: normal" as a line of a template; "SUVmax: 3.5" goes on.
+_LABEL: Final = re.compile(r"[ \t]*(?!SUV)[A-Z][A-Za-z]*(?:[ /&,-]{1,3}[A-Za-z]+){0,4}:(?:\s|$)")
+# The end of a sentence where the space after the period was lost, also before a list number.
+_LOST_SPACE: Final = re.compile(
+    r"(?<=[a-z)\]])\.(?=[A-Z][a-z]+\s)"
+    r"|(?:(?<=[a-z)\]])|(?<=\d\.\d)|(?<=\d\.\d\d))\.(?=\d{1,2}[.)]\s?[A-Z][a-z]+\s)"
+)
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:approx|ca|cf|dr|mr|mrs|ms|prof|vs|e\.g|i\.e|max|min|no|nos|fig|ser|img|im|se|st|resp"
     r"|incl|excl|est|ant|post|sup|inf|lat|med)\.|\bSUV\.)\s*$",
@@ -92,7 +98,7 @@ def _continues(previous: str, line: str) -> bool:
     previous = previous[-_TAIL:]
     if _OPEN_END.search(previous):
         return True
-    if _CLOSED_END.search(previous):
+    if _CLOSED_END.search(previous) or _LABEL.match(line):
         return False
     return _UPPER_START.match(line) is None
 

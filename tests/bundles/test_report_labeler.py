@@ -121,7 +121,11 @@ def test_weights_of_another_vocabulary_are_refused(trained: Path, tmp_path: Path
 
 def test_inference_without_a_model_is_refused(work: Path, tmp_path: Path) -> None:
     steps = workflow(
-        "inference", kind="infer", dataset_dir=str(work / "private"), ckpt_dir=str(tmp_path)
+        "inference",
+        kind="infer",
+        dataset_dir=str(work / "private"),
+        ckpt_dir=str(tmp_path),
+        output_dir=str(tmp_path),
     )
     with pytest.raises(RuntimeError) as caught:
         steps.initialize()
@@ -143,7 +147,9 @@ def test_weights_are_checked_before_reports_are_read(
         weights.unlink()
         if content is not None:
             torch.save(content, weights)
-        steps = workflow(*configs, kind=kind, ckpt_dir=str(tmp_path / "model"))
+        steps = workflow(
+            *configs, kind=kind, ckpt_dir=str(tmp_path / "model"), output_dir=str(tmp_path)
+        )
         with pytest.raises(RuntimeError) as caught:
             steps.initialize()
         assert str(find_own_error(caught.value)).startswith(f"{weights} {told}")
@@ -181,6 +187,7 @@ def test_bundle_knows_its_root(
         logging_file=False,
         workflow_type="train",
         dataset_dir=str(work / "private"),
+        output_dir=str(tmp_path),
     )
     steps.initialize()
     assert Path(steps.parser.get_parsed_content("bundle_root")) == BUNDLE
@@ -202,11 +209,17 @@ def test_copied_bundle_trains_by_the_command_line(work: Path, tmp_path: Path) ->
     assert (copy / "models" / "encoder" / "vocab.txt").is_file()
 
 
-def test_token_ids_of_the_metadata_give_its_output(work: Path) -> None:
+def test_token_ids_of_the_metadata_give_its_output(work: Path, tmp_path: Path) -> None:
     """The stand-in for verify_net_in_out, which cannot feed whole numbers."""
     data_format = config("metadata")["network_data_format"]
     assert data_format["inputs"]["token_ids"]["dtype"] == "int64"
-    steps = workflow("train", "demo", kind="train", dataset_dir=str(work / "private"))
+    steps = workflow(
+        "train",
+        "demo",
+        kind="train",
+        dataset_dir=str(work / "private"),
+        output_dir=str(tmp_path),
+    )
     steps.initialize()
     network = steps.parser.get_parsed_content("network_def").eval()
     for shape in ((1, 1), (2, 9)):

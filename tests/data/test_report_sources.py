@@ -26,8 +26,12 @@ def test_table_with_ids_keeps_them_and_one_without_counts_rows(tmp_path: Path) -
 def test_folder_gives_one_report_per_file(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text(TEXT)
     (tmp_path / "a.txt").write_bytes(TEXT.encode() + b" \xe9")
+    (tmp_path / "2011").mkdir()
+    (tmp_path / "2011" / "c.txt").write_text(TEXT)
+    (tmp_path / "scan.dcm").write_bytes(b"no report")
+    (tmp_path / ".hidden.txt").write_text(TEXT)
     found = read_reports(tmp_path)
-    assert list(found.texts) == ["a", "b"]
+    assert set(found.texts) == {"a", "b", "2011/c"}
     assert found.texts["a"].endswith("é")
     assert "not UTF-8" in found.problems["a"]
 
@@ -39,7 +43,44 @@ def test_broken_row_costs_that_row_only(tmp_path: Path) -> None:
     path.write_text("\n".join(["exam_id,text", *rows]) + "\n")
     found = read_reports(path)
     assert len(found.texts) == 49
-    assert "has 4 fields instead of 2" in found.problems["row_21"]
+    assert "line 22: 4 fields instead of 2" in found.problems["e20"]
+
+
+def test_lost_quotation_mark_costs_its_row_only(tmp_path: Path) -> None:
+    rows = [f'e{i},"{TEXT}\nLiver ""normal""."' for i in range(50)]
+    rows[20] = f'e20,"{TEXT}'
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["exam_id,text", *rows]) + "\n")
+    found = read_reports(path)
+    assert sorted(found.texts) == sorted(f"e{i}" for i in range(50) if i != 20)
+    assert found.texts["e21"] == f'{TEXT}\nLiver "normal".'
+    assert list(found.problems) == ["line_42"]
+
+
+def test_parquet_tables_are_read_like_csv(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+    table = pd.DataFrame({"exam_id": [7, 8, 9], "Report": [TEXT, None, "Liver normal."]})
+    table.to_parquet(tmp_path / "a.parquet")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    found = read_reports(tmp_path / "a.parquet")
+    assert found.texts == {"7": TEXT, "8": "", "9": "Liver normal."}
+    assert found == read_reports(tmp_path / "a.csv")
+    assert found.problems == {"8": "the report is empty"}
+
+
+def test_parquet_without_its_library_or_damaged_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(InputDataError, match=r"a\.parquet (is a Parquet file, which needs|cannot)"):
+        read_reports(tmp_path / "a.parquet")
+
+
+def test_sentences_that_repeat_are_there_once(tmp_path: Path) -> None:
+    for name in "abc":
+        text = f"FINDINGS: Exam {name}. The liver is normal. Avid left lung."
+        (tmp_path / f"{name}.txt").write_text(text)
+    items = items_to_label(RegionOntology.default(), items="none", reports=tmp_path)
+    assert [item["text"] for item in items] == ["Avid left lung.", "The liver is normal."]
+    assert all([copy["exam_id"] for copy in item["copies"]] == ["b", "c"] for item in items)
 
 
 def test_bytes_of_another_code_page_are_read_and_noted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from petct_ext.data.schemas import (
     HAND_LABELS,
+    LABELS,
     MENTIONS,
     OUTCOMES,
     PREDICTIONS,
@@ -108,3 +110,26 @@ def test_unwritable_output_is_named(tmp_path: Path) -> None:
     table = pd.DataFrame({"exam_id": ["E1"], "patient_id": ["P1"], "split": ["test"]})
     with pytest.raises(OutputError, match="cannot be written to"):
         write_table(table, tmp_path / "file" / "splits.csv", SPLITS)
+
+
+def test_parquet_tables_are_written_and_checked_like_csv(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+    place = {"exam_id": "007", "section": "findings", "sentence": 0, "start": 3, "end": 8}
+    mentions = pd.DataFrame([{**place, "region": "liver", "probability": 0.25}])
+    labels = pd.DataFrame({"exam_id": ["007", "8"], "liver": [0.25, None], "spleen": [1.0, 0.0]})
+    for table, schema in ((mentions, MENTIONS), (labels, LABELS)):
+        parquet = write_table(table, tmp_path / "t.parquet", schema)
+        assert parquet.read_bytes()[:4] == b"PAR1"
+        csv_table = read_table(write_table(table, tmp_path / "t.csv", schema), schema)
+        pd.testing.assert_frame_equal(read_table(parquet, schema), csv_table)
+    with pytest.raises(InputDataError, match=r"line 2, column 'liver': '2' is not a probability"):
+        write_table(labels.assign(liver=2.0), tmp_path / "u.parquet", LABELS)
+    assert not (tmp_path / "u.parquet").exists()
+
+
+def test_parquet_without_its_library_is_told(tmp_path: Path) -> None:
+    if find_spec("pyarrow"):
+        pytest.skip("pyarrow is installed")
+    table = pd.DataFrame({"exam_id": ["7"], "liver": [0.5]})
+    with pytest.raises(InputDataError, match=r"needs pyarrow: pip install 'petct_ext\[parquet\]'"):
+        write_table(table, tmp_path / "t.parquet", LABELS)

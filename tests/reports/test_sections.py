@@ -94,6 +94,8 @@ def test_list_after_the_history_is_findings_if_nothing_else_is() -> None:
     [
         ("HEAD AND NECK:", True),
         ("Abdomen/Pelvis:", True),
+        ("- Chest:", True),
+        ("Chest -", True),
         ("Chest: clear", False),
         ("Liver:", False),
     ],

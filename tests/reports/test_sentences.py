@@ -44,6 +44,12 @@ def test_one_sentence_stays_one(text: str) -> None:
         ("Uptake in liver\n\nno nodes", ["Uptake in liver", "no nodes"]),
         ("Maximum SUV of 2.7\nThere is uptake.", ["Maximum SUV of 2.7", "There is uptake."]),
         ("CHEST: Clear lungs.", ["CHEST:", "Clear lungs."]),
+        ("- Chest: Clear lungs.", ["- Chest:", "Clear lungs."]),
+        ("Chest - Clear lungs.", ["Chest -", "Clear lungs."]),
+        ("MSK: neg\nBM: avid", ["MSK: neg", "BM: avid"]),
+        ("1.Avid node, SUV 5.2.2.No mets seen.", ["1.Avid node, SUV 5.2.", "2.No mets seen."]),
+        ("Clear liver/spleen.3.Stable nodule.", ["Clear liver/spleen.", "3.Stable nodule."]),
+        ("Pool SUV 2.1. Right hilum 3.9.", ["Pool SUV 2.1.", "Right hilum 3.9."]),
     ],
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
