@@ -24,7 +24,7 @@ from typing import Any
 from petct_ext.errors import SOME_FAILED, InputDataError
 from petct_ext.files import make_folder, read_json, write_json
 
-__all__ = ["Step", "StepError", "run_steps"]
+__all__ = ["Step", "StepError", "bundle_command", "run_steps"]
 
 _PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
 _TAIL_BYTES = 20_000
@@ -55,6 +55,22 @@ class Step:
 
 class StepError(InputDataError):
     """A step ended with an error; the message is the step's own."""
+
+
+def bundle_command(
+    configs: Sequence[Path], options: Mapping[str, object], *, run_id: str = "run"
+) -> tuple[str, ...]:
+    """Returns the command that runs a bundle in a process of its own.
+
+    Args:
+        configs: configuration files; later ones win.
+        options: keys of the configuration and their values, which win over all files.
+        run_id: ``training`` or ``run``.
+    """
+    files = ",".join(f"'{config}'" for config in configs)
+    given = (f"--{key}={value}" for key, value in options.items())
+    start = (sys.executable, "-m", "monai.bundle", "run", run_id, f"--config_file=[{files}]")
+    return (*start, *given)
 
 
 def run_steps(

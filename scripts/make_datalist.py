@@ -1,10 +1,14 @@
 """Joins prepared volumes, splits and weak labels into the datalist of the scan model.
 
 With --no-labels all prepared exams are listed for prediction only. Exams whose PET is not in SUVbw
-(scripts/prepare_exams.py --suv optional keeps such exams) are left out, with a count in words.
+(scripts/prepare_exams.py --suv optional keeps such exams) are left out, with a count in words. With
+--cohort the reader's summary codes become the label summary_code_abnormal, from which
+bundles/scan_model/configs/summary_code.json trains the fully supervised model. With --hand-labels
+a reader's labels stand beside the weak ones; --labels hybrid of a training uses both.
 
 Example:
     python scripts/make_datalist.py --work runs/mine
+    python scripts/make_datalist.py --work runs/mine --cohort my_cohort --out runs/mine/codes.json
 """
 
 import argparse
@@ -12,12 +16,36 @@ from pathlib import Path
 
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.datalist import build_datalist
+from petct_ext.data.hand_labels import hand_labels_by_exam, read_hand_labels
+from petct_ext.data.schemas import IDENTIFIERS, REPORTS, read_table
+from petct_ext.data.summary_codes import ABNORMAL_CODES, summary_code_labels
+from petct_ext.ontology import RegionOntology
 
 
 def main(arguments: argparse.Namespace) -> None:
     out = arguments.out or arguments.work / "datalist.json"
     labels = None if arguments.no_labels else arguments.labels or arguments.work / "labels.csv"
-    sizes = build_datalist(arguments.work, out, labels=labels, any_units=arguments.any_pet_units)
+    codes = None
+    if arguments.cohort is not None:
+        codes = summary_code_labels(
+            read_table(arguments.cohort / "reports.csv", REPORTS),
+            read_table(arguments.work / "private" / "identifiers.csv", IDENTIFIERS),
+            abnormal_codes=arguments.abnormal_codes,
+        )
+    hand = None
+    if arguments.hand_labels is not None:
+        ontology = RegionOntology.default()
+        hand = hand_labels_by_exam(
+            read_hand_labels(arguments.hand_labels, arguments.work, ontology)
+        )
+    sizes = build_datalist(
+        arguments.work,
+        out,
+        labels=labels,
+        other_labels=codes,
+        hand_labels=hand,
+        any_units=arguments.any_pet_units,
+    )
     print(", ".join(f"{n} {name}" for name, n in sizes.items()) + f" -> {out}")
 
 
@@ -29,5 +57,15 @@ if __name__ == "__main__":
     parser.add_argument(
         "--any-pet-units", action="store_true", help="also list exams whose PET is not in SUVbw"
     )
+    parser.add_argument(
+        "--cohort", type=Path, help="folder with reports.csv: add the readers' summary codes"
+    )
+    parser.add_argument(
+        "--abnormal-codes",
+        nargs="+",
+        default=list(ABNORMAL_CODES),
+        help="summary codes that count as abnormal (default: 2 4 9)",
+    )
+    parser.add_argument("--hand-labels", type=Path, help="table of a reader's labels, added")
     parser.add_argument("--out", type=Path, help="default: WORK/datalist.json")
     run(main, parser)

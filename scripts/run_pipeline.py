@@ -19,7 +19,7 @@ from typing import NamedTuple
 from petct_ext.command_line import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
-from petct_ext.pipeline import Step, run_steps
+from petct_ext.pipeline import Step, bundle_command, run_steps
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUNDLES = REPOSITORY / "bundles"
@@ -121,17 +121,7 @@ def script(name: str, *arguments: object) -> tuple[str, ...]:
 def bundle(
     name: str, configs: Sequence[str], overrides: Mapping[str, object], *, run_id: str = "run"
 ) -> tuple[str, ...]:
-    files = ",".join(f"'{BUNDLES / name / 'configs' / config}'" for config in configs)
-    options = (f"--{key}={value}" for key, value in overrides.items())
-    return (
-        sys.executable,
-        "-m",
-        "monai.bundle",
-        "run",
-        run_id,
-        f"--config_file=[{files}]",
-        *options,
-    )
+    return bundle_command(config_files(name, configs), overrides, run_id=run_id)
 
 
 def config_files(name: str, configs: Sequence[str]) -> tuple[Path, ...]:
@@ -217,6 +207,7 @@ def label_steps(plan: Plan) -> list[Step]:
             script("prepare_reports", "--cohort", data, "--work", work, "--labeler", plan.labeler),
             (data / "reports.csv", *annotations, work / "splits.csv"),
             (items,),
+            exams_may_fail=True,
         ),
         Step(
             "train_report_labeler",
@@ -250,6 +241,7 @@ def label_steps(plan: Plan) -> list[Step]:
             script("label_reports", "--work", work, "--labeler", plan.labeler, *audit),
             (items, *mentions),
             (work / "labels.csv", work / "label_prevalence.csv", work / "mentions.csv"),
+            exams_may_fail=True,
         ),
         Step(
             "datalist",

@@ -8,14 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from petct_ext.data.schemas import (
-    HAND_LABELS,
-    IDENTIFIERS,
-    LABELS,
-    MENTIONS,
-    read_table,
-    write_table,
-)
+from petct_ext.data.hand_labels import read_hand_labels
+from petct_ext.data.schemas import LABELS, MENTIONS, read_table, write_table
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import atomic_path, read_json
 from petct_ext.labels import UnmentionedPolicy, audit_labels, exam_labels, label_prevalence
@@ -78,7 +72,7 @@ def write_weak_labels(
     if hand_labels is not None:
         tables: dict[str, pd.DataFrame] = {labeler: labels}
         tables |= {"rules": exam_labels(by_rules, ontology, policy, exams=exams)}
-        audit = audit_labels(tables, _read_hand_labels(Path(hand_labels), work, ontology), ontology)
+        audit = audit_labels(tables, read_hand_labels(hand_labels, work, ontology), ontology)
     path = write_table(labels, work / "labels.csv", LABELS)
     _write(label_prevalence(labels, ontology), work / "label_prevalence.csv")
     if audit is not None:
@@ -113,25 +107,6 @@ def _read_mentions(path: Path, ontology: RegionOntology) -> pd.DataFrame:
                 f"({len(ontology)} regions).{did_you_mean(name, ontology)}"
             )
     return mentions
-
-
-def _read_hand_labels(path: Path, work: Path, ontology: RegionOntology) -> pd.DataFrame:
-    table = read_table(path, HAND_LABELS)
-    strangers = [c for c in table.columns if c != "study_instance_uid" and c not in ontology]
-    if strangers:
-        raise InputDataError(
-            f"{path}: column {strangers[0]!r} is no region of the ontology."
-            f"{did_you_mean(strangers[0], ontology)}"
-        )
-    identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
-    known = identifiers[["exam_id", "study_instance_uid"]]
-    merged = known.merge(table, on="study_instance_uid").drop(columns="study_instance_uid")
-    if merged.empty:
-        raise InputDataError(
-            f"{path}: none of its {len(table)} studies is among the {len(known)} indexed exams; "
-            "study_instance_uid must be DICOM tag (0020,000D)."
-        )
-    return merged
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

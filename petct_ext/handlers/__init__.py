@@ -1,8 +1,9 @@
-"""Ignite handlers: prediction tables, checkpoints and an early stop."""
+"""Ignite handlers: prediction tables, checkpoints, an early stop and waiting times."""
 
 from petct_ext.handlers.checkpoint_saver import AtomicCheckpointSaver
+from petct_ext.handlers.data_wait import DataWait
 from petct_ext.handlers.loss_stop import LossStop
 from petct_ext.handlers.prediction_saver import PredictionSaver
 from petct_ext.handlers.training_state import TrainingState
 
-__all__ = ["AtomicCheckpointSaver", "LossStop", "PredictionSaver", "TrainingState"]
+__all__ = ["AtomicCheckpointSaver", "DataWait", "LossStop", "PredictionSaver", "TrainingState"]

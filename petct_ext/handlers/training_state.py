@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Events
@@ -29,9 +30,12 @@ _LARGEST_SEED = 2**31 - 1
 class TrainingState:
     """Ignite handler that saves the whole state after each epoch and goes on from it.
 
-    All random numbers of an epoch (sampler, transforms, dropout) come from the seed and the epoch's
-    number, so that they do not depend on what ran before. It must be the last entry of
-    ``train_handlers``, to save after validation.
+    All random numbers of an epoch (samplers, transforms of the data set and of ``prepare_batch``,
+    dropout) come from the seed and the epoch's number, so that they do not depend on what ran
+    before. It must stand behind validation in ``train_handlers``, to save after it.
+
+    Of several processes the first one writes, all read, so they must see the same file. Samplers
+    draw alike in all of them, the rest does not.
 
     A file of another training (other settings or data) is left aside as ``*.previous``: weights
     of two trainings are never mixed.
@@ -77,12 +81,14 @@ class TrainingState:
         Raises:
             InputDataError: if the file is damaged.
         """
-        if not self.path.is_file():
+        state = _read(self.path) if self.path.is_file() else None
+        idist.barrier()  # read by all before it is moved
+        if state is None:
             return
-        state = _read(self.path)
         if not self.resume or state["fingerprint"] != self._fingerprint:
             aside = self.path.with_suffix(".previous")
-            self.path.replace(aside)
+            if idist.get_rank() == 0:
+                self.path.replace(aside)
             _LOGGER.info("%s is of another training; it is now %s", self.path.name, aside.name)
             return
         for name, item in self.objects.items():
@@ -95,15 +101,16 @@ class TrainingState:
 
     def seed_epoch(self, engine: Engine) -> None:
         """Makes the random numbers of an epoch depend on nothing but seed and epoch."""
-        seed = (self.seed * 1_000_003 + engine.state.epoch) % _LARGEST_SEED
+        shared = (self.seed * 1_000_003 + engine.state.epoch) % _LARGEST_SEED
+        seed = (shared + 7919 * idist.get_rank()) % _LARGEST_SEED
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - MONAI and libraries draw from it
         torch.manual_seed(seed)
         loader: Any = engine.state.dataloader
         set_rnd(loader.dataset, seed)
-        generator = getattr(loader.sampler, "generator", None)
-        if generator is not None:
-            generator.manual_seed(seed)
+        set_rnd(getattr(engine, "prepare_batch", None), seed)
+        for number, generator in enumerate(_generators(loader)):
+            generator.manual_seed(shared + number)
 
     def save(self, engine: Engine) -> None:
         """Writes the state in one step.
@@ -111,6 +118,8 @@ class TrainingState:
         Raises:
             OutputError: if the file cannot be written.
         """
+        if idist.get_rank() > 0:
+            return
         state = {
             "fingerprint": self._fingerprint,
             "epoch": engine.state.epoch,
@@ -125,13 +134,22 @@ class TrainingState:
     def _describe(self) -> str:
         digest = hashlib.sha256(f"{self.seed}".encode())
         for name, value in sorted(self.settings.items()):
-            file = Path(str(value))
-            text = file.read_bytes() if file.is_file() else repr(value).encode()
+            is_file = isinstance(value, str | Path) and Path(value).is_file()
+            text = Path(value).read_bytes() if is_file else repr(value).encode()
             digest.update(name.encode() + b"\0" + text + b"\0")
         network = self.objects.get("network")
         for name, tensor in network.state_dict().items() if network is not None else ():
             digest.update(f"{name}:{tuple(tensor.shape)};".encode())
         return digest.hexdigest()
+
+
+def _generators(loader: Any) -> Iterator[torch.Generator]:
+    """Yields the generators of what draws exams."""
+    batches = getattr(loader, "batch_sampler", None)
+    for source in (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None)):
+        generator = getattr(source, "generator", None)
+        if generator is not None:
+            yield generator
 
 
 def _best(engine: Engine) -> tuple[float, int]:

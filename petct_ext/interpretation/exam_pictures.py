@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.bundle import ConfigWorkflow
+from monai.data import Dataset
+from monai.transforms import Compose, EnsureTyped
 from nibabel.affines import voxel_sizes
 
 from petct_ext.data.schemas import PREDICTIONS, read_table
@@ -76,10 +78,12 @@ def load_scan_model(
         raise InputDataError(f"{config[0]} has no regions; give inference.json of a scan model.")
     network = parser.get_parsed_content("network")
     network.load_state_dict(check_weights(network, checkpoint))
+    stored = parser.get_parsed_content("dataset")
+    steps = [parser.get_parsed_content(key) for key in ("preprocessing", "device_preprocessing")]
     return ScanModel(
         network.eval(),
         list(parser.get_parsed_content("regions")),
-        parser.get_parsed_content("dataset"),
+        Dataset(stored.data, Compose([*steps, EnsureTyped(IMAGE, track_meta=False)])),
         parser.get_parsed_content("device"),
     )
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from petct_ext.files import atomic_path
 
-__all__ = ["Finding", "draw_overlay"]
+__all__ = ["Finding", "draw_overlay", "overlay_figure"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -47,6 +47,29 @@ def draw_overlay(
     spacing_mm: tuple[float, float, float],
     caption: str,
 ) -> None:
+    """Writes the picture of :func:`overlay_figure` as PNG.
+
+    Args:
+        path: file to write.
+        pet_suv: as there, as is the rest.
+        ct_hu: see there.
+        findings: see there.
+        spacing_mm: see there.
+        caption: see there.
+    """
+    figure = overlay_figure(pet_suv, ct_hu, findings, spacing_mm=spacing_mm, caption=caption)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
+
+
+def overlay_figure(
+    pet_suv: FloatArray,
+    ct_hu: FloatArray,
+    findings: Sequence[Finding],
+    *,
+    spacing_mm: tuple[float, float, float],
+    caption: str,
+) -> Figure:
     """Draws coronal views: PET, PET on CT, and the evidence for some regions on PET.
 
     Evidence is drawn where it is positive, each region relative to its own largest value. Patient
@@ -55,7 +78,6 @@ def draw_overlay(
     voxel outside head and bladder.
 
     Args:
-        path: PNG to write.
         pet_suv: shape (X, Y, Z), RAS+ axes, SUVbw in g/mL.
         ct_hu: same shape, HU.
         findings: the regions to show, one panel each.
@@ -87,8 +109,7 @@ def draw_overlay(
         colors = _transparent("viridis")
         axis.imshow(evidence, cmap=colors, vmin=0.0, vmax=largest, **_place(extent))
     figure.supxlabel(caption, fontsize=8)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=110, format="png")
+    return figure
 
 
 def _headline(finding: Finding) -> str:

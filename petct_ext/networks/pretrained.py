@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
+from petct_ext.networks.kinetics import load_kinetics
 from petct_ext.networks.region_classifier import RegionClassifier
-from petct_ext.networks.region_names import find_other_regions, stored_regions
+from petct_ext.networks.region_names import find_other_regions, stored_regions, stored_remedy
 
-__all__ = ["check_weights", "load_encoder"]
+__all__ = ["check_weights", "load_encoder", "load_regions", "load_start"]
 
 _LOGGER = logging.getLogger(__name__)
 _PREFIX = "encoder."
+_HEAD = "head."
 _WRAPPER = "model"
 _NUM_NAMED = 3
 
@@ -53,8 +56,9 @@ def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
         given,
         network.state_dict(),
         f"{path} does not fit the network",
-        "set network_def (for a report labeler also encoder) as in the training of that file, or "
-        "give the weights of a network with these settings",
+        stored_remedy(loaded)
+        or "set network_def (for a report labeler also encoder) as in the training of that file, "
+        "or give the weights of a network with these settings",
     )
     return given
 
@@ -96,6 +100,112 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
     return len(given)
 
 
+def load_start(
+    network: RegionClassifier,
+    *,
+    pretrained_path: str | Path | None,
+    kinetics_path: str | Path | None,
+) -> int:
+    """Copies the encoder from where a training starts; the heads stay random.
+
+    Args:
+        network: receives the weights.
+        pretrained_path: ``model.pt`` of a trained scan model, be it of many regions or of one
+            task, see :func:`load_encoder`; or None.
+        kinetics_path: published weights, see :func:`petct_ext.networks.kinetics.load_kinetics`; or
+            None. With neither of the two the network stays random, and the log says so.
+
+    Returns:
+        Number of tensors copied.
+
+    Raises:
+        InputDataError: if both are given, or a file does not fit.
+    """
+    if pretrained_path is not None and kinetics_path is not None:
+        raise InputDataError(
+            f"pretrained_path ({pretrained_path}) and kinetics_path ({kinetics_path}) are both "
+            "given, but a training has one start; set one of them to null."
+        )
+    if kinetics_path is not None:
+        return load_kinetics(network, kinetics_path)
+    return load_encoder(network, pretrained_path)
+
+
+def load_regions(
+    network: RegionClassifier,
+    path: str | Path | None,
+    *,
+    regions: Sequence[str],
+    source_regions: Sequence[str] = (),
+    labels: Iterable[ArrayLike] | None = None,
+) -> list[str]:
+    """Copies the encoder of a trained scan model, and the heads of the regions that it knows.
+
+    As the authors' published code does, which loads all tensors of the same name: a region of the
+    multi-task model goes on from its head, a new region starts with a new one.
+
+    Args:
+        network: receives the weights; has one output for each of ``regions``.
+        path: ``model.pt`` of the multi-task scan model.
+        regions: regions of ``network``, in order.
+        source_regions: regions of the file, in order; used only if it does not name them itself.
+        labels: of the training exams, each of shape (R,), NaN if unknown: new heads start at the
+            prevalence of their region. None leaves them as they are.
+
+    Returns:
+        The regions whose head is new.
+
+    Raises:
+        InputDataError: if there is no path, the file does not fit, or it has not as many outputs as
+            regions are named.
+    """
+    if path is None:
+        raise InputDataError(
+            "pretrained_path is null, but fine-tuning starts from a trained scan model; add "
+            "--pretrained_path PATH/model.pt."
+        )
+    load_encoder(network, path)
+    loaded = _read(Path(path))
+    given = {k: v for k, v in loaded.items() if k.startswith(_HEAD)}
+    names = stored_regions(loaded) or list(source_regions)
+    num_outputs = len(loaded.get(f"{_HEAD}bias", ()))
+    if len(names) != num_outputs:
+        raise InputDataError(
+            f"{path} has {num_outputs} outputs, but source_regions names {len(names)}; list the "
+            "regions of the training that wrote it, in its order."
+        )
+    if labels is not None:
+        network.start_at_prevalence(labels)
+    known = [region for region in regions if region in names]
+    if known:
+        _copy_heads(
+            network, given, pairs=[(regions.index(r), names.index(r)) for r in known], path=path
+        )
+    new = [region for region in regions if region not in names]
+    _LOGGER.info("heads copied: %s; new: %s", ", ".join(known) or "none", ", ".join(new) or "none")
+    return new
+
+
+def _copy_heads(
+    network: RegionClassifier,
+    given: Mapping[str, Tensor],
+    *,
+    pairs: Sequence[tuple[int, int]],
+    path: str | Path,
+) -> None:
+    """Copies heads, of which a pair gives the place in the network and in the file."""
+    own = {_HEAD + key: value for key, value in network.head.state_dict().items()}
+    _require_same(
+        {key: value[:1] for key, value in given.items()},
+        {key: value[:1] for key, value in own.items()},
+        f"the heads of {path} do not fit",
+        "set network_def#num_heads and network_def#num_frequencies as in the training of that file",
+    )
+    for key, tensor in own.items():
+        for place, source in pairs:
+            tensor[place] = given[key][source]
+
+
 def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -133,8 +243,9 @@ def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
     other = find_other_regions(stored, regions)
     if other:
         raise InputDataError(
-            f"{path} holds weights of {other}; set regions as in the training of that file, or "
-            "give weights that were trained for these regions."
+            f"{path} holds weights of {other}; set regions (for mortality: horizon_days or "
+            "horizons_days) as in the training of that file, or give weights that were trained for "
+            "these."
         )
 
 

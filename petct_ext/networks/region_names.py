@@ -13,9 +13,18 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["copy_metadata", "find_other_regions", "names_in", "note_regions", "stored_regions"]
+__all__ = [
+    "copy_metadata",
+    "find_other_regions",
+    "names_in",
+    "note_regions",
+    "note_remedy",
+    "stored_regions",
+    "stored_remedy",
+]
 
 _KEY = "regions"
+_REMEDY = "remedy"
 _METADATA = "_metadata"
 _NUM_NAMED = 3
 
@@ -53,6 +62,22 @@ def copy_metadata(source: Any, target: Any) -> None:
         target: ordered dictionary with the same keys, changed in place.
     """
     target._metadata = getattr(source, _METADATA, {})
+
+
+def note_remedy(state_dict: Any, remedy: str) -> None:
+    """Writes beside weights what to do if they do not fit a network.
+
+    Args:
+        state_dict: ordered dictionary with metadata, changed in place.
+        remedy: part of a sentence that ends an error, e.g. "add configs/demo_inference.json".
+    """
+    metadata = getattr(state_dict, _METADATA, {})
+    state_dict._metadata = {**metadata, "": {**metadata.get("", {}), _REMEDY: remedy}}
+
+
+def stored_remedy(state_dict: Mapping[str, Any]) -> str:
+    """Returns what :func:`note_remedy` has written, or nothing."""
+    return str(getattr(state_dict, _METADATA, {}).get("", {}).get(_REMEDY, ""))
 
 
 def find_other_regions(stored: Sequence[str], regions: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ from petct_ext.synthetic.scanner import (
     scan_grids,
     without_attenuation_correction,
 )
+from petct_ext.synthetic.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
 
 __all__ = ["PROJECT_SALT", "write_cohort"]
 
@@ -68,7 +69,8 @@ annotations.csv   mentions in some of the reports, judged (the phantom knows the
 outcomes.csv      follow-up, drawn from a known proportional-hazards model
 hand_labels.csv   which of the 94 regions hold a lesion; for scoring only
 project_salt.txt  salt of the pseudonyms; fixed here, secret in a real study
-truth/            lesions, masks and hazards; never read by the pipeline except to score it
+truth/            lesions, boxes around them and the regions that hold them (RAS+ in mm), masks and
+                  hazards; never read by the pipeline except to score it
 cohort.json       with what all this was made
 
 Written by scripts/make_synthetic_data.py; the same seed gives the same files. Do not use it as
@@ -290,12 +292,7 @@ def _write_tables(folder: Path, patients: list[Patient], *, seed: int, num_annot
         (_label_row(uid, exam) for uid, (_, exam) in zip(uids, exams, strict=True)),
     )
     _write_outcomes(folder, patients, seed=seed)
-    _write_csv(
-        folder / "truth" / "lesions.csv",
-        (row for patient, exam in exams for row in _lesion_rows(patient, exam, seed)),
-        columns=("study_instance_uid", "lesion", "region", "x_mm", "y_mm", "z_mm",
-                 "diameter_mm", "suv", "mentioned"),
-    )  # fmt: skip
+    _write_truth(folder / "truth", exams, seed=seed)
     return len(exams)
 
 
@@ -332,23 +329,17 @@ def _label_row(uid: str, exam: Exam) -> dict[str, Any]:
     return {"study_instance_uid": uid, **{name: int(name in abnormal) for name in ontology}}
 
 
-def _lesion_rows(patient: Patient, exam: Exam, seed: int) -> Iterable[dict[str, Any]]:
-    if not exam.lesions:
-        return
-    body = build_body(patient, exam, seed=seed)
-    for number, placed in enumerate(place_lesions(patient, exam, body, seed=seed), start=1):
-        x, y, z = (round(float(v), 2) for v in placed.center_mm)
-        yield {
-            "study_instance_uid": study_uid(patient, exam, seed=seed),
-            "lesion": number,
-            "region": placed.lesion.region,
-            "x_mm": x,
-            "y_mm": y,
-            "z_mm": z,
-            "diameter_mm": placed.lesion.diameter_mm,
-            "suv": placed.lesion.suv,
-            "mentioned": int(placed.lesion.mentioned),
-        }
+def _write_truth(folder: Path, exams: Iterable[tuple[Patient, Exam]], *, seed: int) -> None:
+    lesions: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for patient, exam in exams:
+        if exam.lesions:
+            uid, body = study_uid(patient, exam, seed=seed), build_body(patient, exam, seed=seed)
+            placed = place_lesions(patient, exam, body, seed=seed)
+            lesions.extend(lesion_rows(uid, placed))
+            boxes.extend(box_rows(uid, body, placed))
+    _write_csv(folder / "lesions.csv", lesions, columns=LESION_COLUMNS)
+    _write_csv(folder / "boxes.csv", boxes, columns=BOX_COLUMNS)
 
 
 def _write_outcomes(folder: Path, patients: list[Patient], *, seed: int) -> None:

@@ -20,11 +20,13 @@ from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.anatomy import Body, organ_at
 from petct_ext.synthetic.shapes import Ellipsoid, FloatArray
 
-__all__ = ["lobe_at", "site_mm"]
+__all__ = ["has_site", "lobe_at", "site_box_mm", "site_mm"]
 
 _CANDIDATES = 24
 _ROUNDS = 20
 _SKIN_MM = 4.0  # a lesion's center lies at least this deep below the skin
+_NODE_MM = 10.0  # radius of a usual lesion around its center
+_LOBE_STEPS = 15
 _ONE_SEX = {"prostate": "M", "uterus": "F", "ovary": "F"}
 
 
@@ -54,6 +56,39 @@ def site_mm(region: str, body: Body, rng: np.random.Generator) -> FloatArray:
     if "points" in site:
         return _into_body(_near_points(site, side, body, rng), body)
     return _in_organ(site, side, body, rng)
+
+
+def has_site(region: str, body: Body) -> bool:
+    """Returns whether a body of this sex has the region."""
+    return _ONE_SEX.get(region, body.frame.sex) == body.frame.sex
+
+
+def site_box_mm(region: str, body: Body) -> FloatArray:
+    """Returns a box around the places where :func:`site_mm` puts lesions of a region.
+
+    Args:
+        region: any region of the default ontology that the body has.
+        body: the patient.
+
+    Returns:
+        Lowest and highest corner, RAS+ in mm, (2, 3): of organs the whole organ (of a lobe the
+        lobe), of lymph nodes and other points the reach of centers and 10 mm around them.
+
+    Raises:
+        UnknownRegionError: if the ontology has no such region.
+        InputDataError: if a body of this sex has no such organ.
+    """
+    RegionOntology.default()[region]
+    if not has_site(region, body):
+        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
+    side, name = _split_side(region)
+    site = _sites()[name]
+    if "within" in site:
+        parts = [site_box_mm(part, body) for part in site["within"] if has_site(part, body)]
+        return _around(np.concatenate(parts))
+    if "points" in site:
+        return _around(_reach(site, side, body)) + np.array([[-_NODE_MM], [_NODE_MM]], np.float32)
+    return _organ_box(site, side, body)
 
 
 def lobe_at(points: FloatArray, lung: Ellipsoid) -> list[str]:
@@ -126,3 +161,40 @@ def _into_body(point: FloatArray, body: Body) -> FloatArray:
         if max(float(s.depth(x, y, z)[0]) for s in skin) >= _SKIN_MM:
             return np.asarray(moved, np.float32)
     return point
+
+
+def _around(points: FloatArray) -> FloatArray:
+    return np.stack([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
+
+
+def _reach(site: dict[str, Any], side: str, body: Body) -> FloatArray:
+    """Returns the corners of the boxes in which :func:`_near_points` draws, (N, 3) in mm."""
+    points = np.array(site["points"], np.float32)
+    signs = np.array(list(np.ndindex(2, 2, 2)), np.float32) * 2 - 1
+    corners = (points[:, None] + signs * np.asarray(site["spread"], np.float32)).reshape(-1, 3)
+    if site.get("sides"):
+        mirrored = corners * np.array([-1, 1, 1], np.float32)
+        of_side = {"left": [mirrored], "right": [corners], "": [corners, mirrored]}
+        corners = np.concatenate(of_side[side])
+    return body.frame.points(corners)
+
+
+def _organ_box(site: dict[str, Any], side: str, body: Body) -> FloatArray:
+    organs = [site["organ"]] if isinstance(site["organ"], str) else site["organ"]
+    lobes = site.get("lobes")
+    if lobes:
+        shapes = [part.shape for part in body.of(organs, lobes[0].partition("_")[0])]
+        inside = [_lobe_points(s, lobes) for s in shapes if isinstance(s, Ellipsoid)]
+        return _around(np.concatenate(inside))
+    box = _around(np.concatenate([p.shape.bounds() for p in body.of(organs, side)]))
+    if "z" in site:
+        box[:, 2] = np.clip(box[:, 2], *body.frame.heights(np.array(site["z"], np.float32)))
+    return box
+
+
+def _lobe_points(lung: Ellipsoid, lobes: list[str]) -> FloatArray:
+    axis = np.linspace(-1, 1, _LOBE_STEPS, dtype=np.float32)
+    ball = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = lung.center + ball[np.square(ball).sum(axis=1) <= 1] * lung.semi_axes
+    found: FloatArray = points[np.isin(lobe_at(points, lung), lobes)]
+    return found

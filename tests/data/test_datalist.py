@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from petct_ext.data import load_datalist
-from petct_ext.data.datalist import build_datalist
+from petct_ext.data.datalist import build_datalist, check_regions
 from petct_ext.errors import InputDataError
 
 
@@ -75,6 +75,50 @@ def test_broken_requests_are_refused(
     path = write(tmp_path, training=[item("E1", "P1", liver=0.5, head=1.5)], validation=[])
     with pytest.raises(InputDataError, match=message):
         load_datalist(path, section, regions)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [("weak", [0.4, np.nan, 0.9]), ("hand", [np.nan, 1.0, 0.0]), ("hybrid", [0.4, 1.0, 0.0])],
+)
+def test_hand_labels_stand_before_weak_ones_where_known(
+    tmp_path: Path, labels: str, expected: list[float]
+) -> None:
+    exam = item("E1", "P1", head=0.4, spleen=None, liver=0.9)
+    exam["hand_labels"] = {"head": None, "spleen": 1, "liver": 0}
+    path = write(
+        tmp_path, training=[exam, item("E2", "P2", head=0.0) | {"hand_labels": {"head": 1}}]
+    )
+    (loaded, _) = load_datalist(path, "training", ["head", "spleen", "liver"], labels=labels)
+    np.testing.assert_allclose(loaded["label"], expected, rtol=1e-6)
+
+
+def test_unknown_kind_of_label_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, training=[item("E1", "P1")])
+    with pytest.raises(InputDataError, match=r"labels is 'hands'.*Did you mean 'hand'"):
+        load_datalist(path, "training", [], labels="hands")
+
+
+def test_label_that_is_text_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, training=[item("E1", "P1", liver="yes")])  # type: ignore[arg-type]
+    with pytest.raises(InputDataError, match=r"exam 'E1' has labels .*: \{'liver': 'yes'\}; give"):
+        load_datalist(path, "training", ["liver"])
+
+
+def test_number_of_slices_and_hand_labels_reach_the_items(tmp_path: Path) -> None:
+    work = work_folder(tmp_path)
+    out, hand = work / "datalist.json", {"E1": {"liver": 1.0}}
+    build_datalist(work, out, labels=work / "labels.csv", hand_labels=hand)
+    (loaded,) = load_datalist(out, "training", ["liver"], labels="hybrid")
+    assert (loaded["label"].tolist(), loaded["num_slices"]) == ([1.0], 9)
+
+
+def test_regions_must_be_known_and_single() -> None:
+    check_regions(["liver", "spine"])
+    with pytest.raises(InputDataError, match=r"'livr' is no region of regions\.json. Did you mean"):
+        check_regions(["livr"])
+    with pytest.raises(InputDataError, match="'liver' is there twice"):
+        check_regions(["liver", "liver"])
 
 
 def test_missing_volume_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ import torch
 
 from petct_ext.errors import InputDataError
 from petct_ext.networks import RegionClassifier
-from petct_ext.networks.pretrained import check_weights, load_encoder
+from petct_ext.networks.pretrained import (
+    check_weights,
+    load_encoder,
+    load_regions,
+    load_start,
+)
 
 
 def network(
@@ -173,3 +178,60 @@ def test_weights_of_a_diverged_training_are_refused(scan_model: Path, value: flo
     torch.save(state, scan_model)
     with pytest.raises(InputDataError, match=rf"1 of \d+ tensors hold values .* first {key}; "):
         check_weights(network(5), scan_model)
+
+
+def test_training_has_one_start(scan_model: Path) -> None:
+    with pytest.raises(InputDataError, match="are both given, but a training has one start"):
+        load_start(network(), pretrained_path=scan_model, kinetics_path="flow.pth")
+    with pytest.raises(InputDataError, match=r"flow\.pth does not exist"):
+        load_start(network(), pretrained_path=None, kinetics_path="flow.pth")
+    assert load_start(network(), pretrained_path=scan_model, kinetics_path=None) > 0
+    assert load_start(network(), pretrained_path=None, kinetics_path=None) == 0
+
+
+SOURCE = ["full", "liver", "lungs", "spine", "mouth"]
+
+
+def test_known_region_keeps_its_head_and_a_new_one_starts_at_its_prevalence(
+    scan_model: Path,
+) -> None:
+    target, saved = network(2), torch.load(scan_model, weights_only=True)
+    labels = [[1.0, 0.0], [1.0, torch.nan], [0.0, 1.0]]
+    new = load_regions(
+        target, scan_model, regions=["pancreas", "liver"], source_regions=SOURCE, labels=labels
+    )
+    assert new == ["pancreas"]
+    for key, value in target.head.state_dict().items():
+        torch.testing.assert_close(value[1], saved[f"head.{key}"][1])
+        assert key == "bias" or not torch.equal(value[0], saved[f"head.{key}"][0])
+    torch.testing.assert_close(target.head.bias[0].sigmoid(), torch.tensor(2 / 3))
+    for key, value in target.encoder.state_dict().items():
+        torch.testing.assert_close(value, saved[f"encoder.{key}"])
+
+
+def test_logits_of_a_known_region_are_those_of_the_scan_model(scan_model: Path) -> None:
+    source, target = network(5).eval(), network(1).eval()
+    source.load_state_dict(torch.load(scan_model, weights_only=True))
+    assert load_regions(target, scan_model, regions=["spine"], source_regions=SOURCE) == []
+    image = torch.rand(1, 2, 32, 32, 9)
+    torch.testing.assert_close(target(image)[:, 0], source(image)[:, 3])
+
+
+def test_names_in_the_file_win_over_those_given(tmp_path: Path) -> None:
+    named = RegionClassifier(
+        2, 2, num_heads=2, width=0.0625, last_stage="mixed_4b", regions=["spine", "liver"]
+    )
+    torch.save(named.state_dict(), tmp_path / "model.pt")
+    target = network(1)
+    load_regions(target, tmp_path / "model.pt", regions=["liver"], source_regions=SOURCE)
+    torch.testing.assert_close(target.head.weight[0], named.head.weight[1])
+
+
+def test_fine_tuning_without_a_start_or_with_other_outputs_is_refused(scan_model: Path) -> None:
+    with pytest.raises(InputDataError, match="add --pretrained_path"):
+        load_regions(network(), None, regions=["liver"], source_regions=SOURCE)
+    with pytest.raises(InputDataError, match="has 5 outputs, but source_regions names 2"):
+        load_regions(network(), scan_model, regions=["liver"], source_regions=SOURCE[:2])
+    other = RegionClassifier(2, 1, num_heads=1, width=0.0625, last_stage="mixed_4b")
+    with pytest.raises(InputDataError, match=r"the heads of .* do not fit: .*head\.query"):
+        load_regions(other, scan_model, regions=["liver"], source_regions=SOURCE)

@@ -160,3 +160,18 @@ def test_script_tells_bad_input_in_one_line(tmp_path: Path) -> None:
 def test_it_says_that_it_is_artificial(cohort: Path) -> None:
     assert "artificial" in (cohort / "README.txt").read_text()
     assert "No human being" in read_json(cohort / "cohort.json")["artificial"]
+
+
+def test_boxes_hold_the_lesions_and_name_every_abnormal_region(cohort: Path) -> None:
+    boxes = pd.read_csv(cohort / "truth" / "boxes.csv")
+    lesions = pd.read_csv(cohort / "truth" / "lesions.csv")
+    keys = ["study_instance_uid", "lesion", "region"]
+    merged = lesions.merge(boxes[boxes["kind"] == "lesion"], on=keys, validate="one_to_one")
+    assert len(merged) == len(lesions)
+    for axis in "xyz":
+        low, high = merged[f"{axis}_low_mm"], merged[f"{axis}_high_mm"]
+        assert merged[f"{axis}_mm"].between(low, high).all()
+    labels = read_table(cohort / "hand_labels.csv", HAND_LABELS).set_index("study_instance_uid")
+    around = boxes[boxes["kind"] == "region"].groupby("study_instance_uid")["region"].apply(set)
+    for uid, row in labels.iterrows():
+        assert around.get(uid, set()) == set(row.index[row == 1])

@@ -1,0 +1,1 @@
+"""Fine-tuning of a finished run for single regions and for mortality."""
