@@ -1,0 +1,226 @@
+"""Whether a region's head looks where its lesions are: attention against boxes of known truth.
+
+The truth is that of artificial patients (``truth/boxes.csv``): no other exam has it complete. What
+is measured says whether the mechanism works, not how well it would on patients.
+
+Letters in shapes: H heads, X', Y', Z' positions of the encoder, N boxes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from petct_ext.data.schemas import IDENTIFIERS, Column, Kind, Schema, read_table
+from petct_ext.errors import InputDataError
+from petct_ext.interpretation.exam_pictures import ScanModel
+from petct_ext.keys import EXAM_ID, IMAGE, PET
+from petct_ext.ontology import RegionOntology
+
+__all__ = ["BOXES", "box_shares", "localize_exams", "mass_inside", "read_boxes"]
+
+Floats = npt.NDArray[np.float64]
+Size = tuple[int, int, int]
+
+_LOW: Final = ["x_low_mm", "y_low_mm", "z_low_mm"]
+_HIGH: Final = ["x_high_mm", "y_high_mm", "z_high_mm"]
+_NUMBER: Final = Column(Kind.NUMBER)
+
+BOXES: Final = Schema(
+    "boxes of the truth",
+    MappingProxyType(
+        {
+            "study_instance_uid": Column(),
+            "region": Column(),
+            "kind": Column(choices=("lesion", "region")),
+            **dict.fromkeys((*_LOW, *_HIGH), _NUMBER),
+        }
+    ),
+)
+"""``truth/boxes.csv`` of an artificial cohort: corners of boxes, RAS+ in mm."""
+
+
+def read_boxes(cohort: Path, identifiers: Path) -> pd.DataFrame:
+    """Reads the boxes of an artificial cohort by exam.
+
+    Args:
+        cohort: folder of the cohort.
+        identifiers: table of schema IDENTIFIERS of the work folder that was made from it.
+
+    Returns:
+        Columns of :data:`BOXES` and ``exam_id``; exams that the table does not name are left out.
+
+    Raises:
+        InputDataError: if a table is missing or broken, a box is inside out, or no exam is named.
+    """
+    path = cohort / "truth" / "boxes.csv"
+    if not path.is_file():
+        raise InputDataError(
+            f"{path} does not exist; only artificial cohorts have it. If {cohort} is one of an "
+            "earlier version, run scripts/make_synthetic_data.py with its seed and number of "
+            "patients again: images are kept, tables written anew."
+        )
+    boxes = read_table(path, BOXES)
+    turned = (boxes[_LOW].to_numpy() > boxes[_HIGH].to_numpy()).any(axis=1)
+    if turned.any():
+        row = int(np.flatnonzero(turned)[0])
+        raise InputDataError(
+            f"{path}: box {row + 1} has a low corner above the high one; write the table again."
+        )
+    exam_of = read_table(identifiers, IDENTIFIERS).set_index("study_instance_uid")["exam_id"]
+    known = boxes.assign(exam_id=boxes["study_instance_uid"].map(exam_of)).dropna(subset="exam_id")
+    if known.empty:
+        raise InputDataError(
+            f"{identifiers} names no exam of {path}; give the work folder made from this cohort."
+        )
+    return known
+
+
+def box_shares(
+    boxes: npt.ArrayLike, affine: npt.ArrayLike, spatial_size: Size, *, strides: Size
+) -> Floats:
+    """Returns how much of every position of the encoder lies inside boxes.
+
+    Position ``i`` stands for the ``stride`` voxels from ``i * stride``, as in
+    :func:`petct_ext.interpretation.attention_maps.attention_map`; what of it reaches past the
+    volume counts as outside.
+
+    Args:
+        boxes: lowest and highest corners, RAS+ in mm, (N, 2, 3).
+        affine: from voxel indices to RAS+ mm, (4, 4), axes along R, A and S.
+        spatial_size: X, Y, Z of the volume.
+        strides: voxels per position.
+
+    Returns:
+        Shares in [0, 1], (X', Y', Z'). Where boxes overlap in part of a voxel, the largest counts.
+
+    Raises:
+        InputDataError: if the axes of the volume are not those of the patient.
+    """
+    matrix = np.asarray(affine, dtype=np.float64)
+    spacing = np.diagonal(matrix)[:3]
+    if np.abs(matrix[:3, :3] - np.diag(spacing)).max() > 1e-3 * spacing.max() or spacing.min() <= 0:
+        raise InputDataError(
+            f"the volume's affine {matrix[:3, :3].round(3).tolist()} is not along R, A and S; "
+            "prepare the exams with scripts/prepare_exams.py."
+        )
+    corners = (np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 3) - matrix[:3, 3]) / spacing
+    grid = [-(-size // stride) for size, stride in zip(spatial_size, strides, strict=True)]
+    inside = np.zeros([g * s for g, s in zip(grid, strides, strict=True)])
+    x, y, z = (slice(size) for size in spatial_size)
+    for low, high in corners:
+        sides = [_overlap(low[k], high[k], spatial_size[k]) for k in range(3)]
+        covered = sides[0][:, None, None] * sides[1][None, :, None] * sides[2][None, None, :]
+        np.maximum(inside[x, y, z], covered, out=inside[x, y, z])
+    blocks = [n for pair in zip(grid, strides, strict=True) for n in pair]
+    return np.asarray(inside.reshape(blocks).mean(axis=(1, 3, 5)))
+
+
+def mass_inside(weights: npt.ArrayLike, shares: npt.ArrayLike) -> float:
+    """Returns which part of a map's mass lies inside boxes; of an even map it is the mean share.
+
+    Args:
+        weights: not negative, (X', Y', Z').
+        shares: from :func:`box_shares`, (X', Y', Z').
+
+    Returns:
+        In [0, 1]; NaN if the map has no mass.
+    """
+    values = np.asarray(weights, dtype=np.float64)
+    total = float(values.sum())
+    return float((values * np.asarray(shares)).sum() / total) if total > 0 else float("nan")
+
+
+def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
+    """Measures where the heads of a scan model look in exams whose lesions are known.
+
+    Two maps are measured: attention (mean over heads), and evidence (what each position adds to the
+    logit, where it adds to it). Both against boxes around the lesions of the region and around the
+    region itself. Chance is what an even map would have.
+
+    Args:
+        model: the network with its exams.
+        boxes: from :func:`read_boxes`.
+
+    Returns:
+        One row per exam, region that holds a lesion, map and box: ``exam_id``, ``region``, ``map``
+        (attention or evidence), ``box`` (lesion or region), ``mass`` (share of the map inside),
+        ``chance``, ``hit`` (whether the largest value is at a position that touches a box) and
+        ``hit_chance`` (share of such positions). ``mass`` and ``hit`` are NaN where nothing adds
+        to the logit.
+
+    Raises:
+        InputDataError: if no exam of the model has a lesion in one of its regions.
+    """
+    of_exam = {str(exam): rows for exam, rows in boxes.groupby("exam_id")}
+    rows: list[dict[str, Any]] = []
+    for index, source in enumerate(model.dataset.data):
+        exam_id = str(source[EXAM_ID])
+        if exam_id in of_exam:
+            rows += _localize(model, index, of_exam[exam_id])
+    if not rows:
+        raise InputDataError(
+            f"none of the {len(model.dataset.data)} exams of this section has a lesion in "
+            f"{', '.join(model.regions[:3])} ...; choose another section or other boxes."
+        )
+    return pd.DataFrame(rows)
+
+
+def _overlap(low: float, high: float, size: int) -> Floats:
+    """Returns which part of each voxel of an axis lies between two indices, (size,)."""
+    at = np.arange(size)
+    return np.asarray(np.clip(np.minimum(high, at + 0.5) - np.maximum(low, at - 0.5), 0, 1))
+
+
+def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[str, Any]]:
+    source = model.dataset.data[index]
+    image = model.dataset[index][IMAGE].to(model.device)[None]
+    with torch.inference_mode():
+        attention = model.network.attention(image)[0].mean(dim=1)
+        evidence = model.network.contributions(image)[0].clamp(min=0)
+    maps = {"attention": attention.double().cpu(), "evidence": evidence.double().cpu()}
+    affine = nib.as_closest_canonical(nib.load(source[PET])).affine
+    size: Any = tuple(int(n) for n in image.shape[2:])
+    rows = []
+    for number, region in enumerate(model.regions):
+        for kind, chosen in _boxes_of(region, boxes).items():
+            shares = box_shares(chosen, affine, size, strides=model.network.encoder.strides)
+            for name, values in maps.items():
+                measured = _measure(values[number].numpy(), shares)
+                about = {"exam_id": source[EXAM_ID], "region": region, "map": name, "box": kind}
+                rows.append(about | measured)
+    return rows
+
+
+def _boxes_of(region: str, boxes: pd.DataFrame) -> dict[str, Floats]:
+    """Returns the boxes (N, 2, 3) by kind; nothing if the region holds no lesion."""
+    held = RegionOntology.default().parts(region) | {region}
+    lesions = boxes[(boxes["kind"] == "lesion") & boxes["region"].isin(list(held))]
+    around = boxes[(boxes["kind"] == "region") & (boxes["region"] == region)]
+    if lesions.empty:
+        return {}
+    return {
+        kind: rows[[*_LOW, *_HIGH]].to_numpy(dtype=np.float64).reshape(-1, 2, 3)
+        for kind, rows in (("lesion", lesions), ("region", around))
+        if len(rows)
+    }
+
+
+def _measure(values: Floats, shares: Floats) -> dict[str, float]:
+    touched = shares > 0
+    has_mass = bool(values.sum() > 0)
+    # An even map has its largest value everywhere: it hits as often as chance does.
+    peak = values == values.max()
+    return {
+        "mass": mass_inside(values, shares),
+        "chance": float(shares.mean()),
+        "hit": float(touched[peak].mean()) if has_mass else float("nan"),
+        "hit_chance": float(touched.mean()),
+    }
