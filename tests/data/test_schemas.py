@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -127,9 +127,10 @@ def test_parquet_tables_are_written_and_checked_like_csv(tmp_path: Path) -> None
     assert not (tmp_path / "u.parquet").exists()
 
 
-def test_parquet_without_its_library_is_told(tmp_path: Path) -> None:
-    if find_spec("pyarrow"):
-        pytest.skip("pyarrow is installed")
+def test_parquet_without_its_library_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
     table = pd.DataFrame({"exam_id": ["7"], "liver": [0.5]})
     with pytest.raises(InputDataError, match=r"needs pyarrow: pip install 'petct_ext\[parquet\]'"):
         write_table(table, tmp_path / "t.parquet", LABELS)

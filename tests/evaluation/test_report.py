@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,15 +169,14 @@ def test_tie_between_seeds_leaves_the_target_unknown() -> None:
     assert not np.isnan(target[:, [0, 2, 3]]).any()
 
 
-def test_parquet_without_its_library_is_told(tmp_path: Path) -> None:
-    try:
-        import pyarrow  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-    except ImportError:
-        (tmp_path / "p.parquet").touch()
-        with pytest.raises(InputDataError, match=r"needs pyarrow: pip install"):
-            read_predictions([tmp_path / "p.parquet"], split="test")
-    else:
-        pytest.skip("pyarrow is installed")
+def test_parquet_without_its_library_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    (tmp_path / "p.parquet").touch()
+
+    with pytest.raises(InputDataError, match=r"needs pyarrow: pip install"):
+        read_predictions([tmp_path / "p.parquet"], split="test")
 
 
 def test_parquet_is_read_like_csv(tmp_path: Path) -> None:

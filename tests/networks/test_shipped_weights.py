@@ -19,7 +19,7 @@ REGIONS = ["full", "liver", "spine"]
 
 def network(**options: Any) -> RegionClassifier:
     sizes: dict[str, Any] = {
-        "width": 0.0625,
+        "width": 0.125,
         "last_stage": "mixed_4b",
         "num_heads": 2,
         "regions": REGIONS,
@@ -40,13 +40,16 @@ def test_half_precision_changes_predictions_by_less_than_a_thousandth(tmp_path: 
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
 
 
-def test_file_is_a_plain_state_dict_of_half_the_size_with_names(tmp_path: Path) -> None:
+def test_file_is_a_plain_state_dict_with_names_and_large_tensors_halved(tmp_path: Path) -> None:
     trained = network()
     torch.save(trained.state_dict(), tmp_path / "full.pt")
     path = save_half(trained, tmp_path / "half.pt")
     state = torch.load(path, weights_only=True)
     assert list(state) == list(trained.state_dict())
-    assert {t.dtype for t in state.values()} == {torch.float16, torch.int64}
+    small = {k for k, t in state.items() if t.dtype == torch.float32}
+    assert {state[k].dtype for k in set(state) - small} == {torch.float16, torch.int64}
+    assert max(state[k].numel() for k in small) <= 8192 < state["head.value"].numel()
+    assert path.stat().st_size < 0.8 * (tmp_path / "full.pt").stat().st_size
     assert stored_regions(state) == REGIONS
     assert stored_remedy(state) == ""
 
@@ -54,7 +57,7 @@ def test_file_is_a_plain_state_dict_of_half_the_size_with_names(tmp_path: Path) 
 def test_weights_that_do_not_fit_tell_their_own_remedy(tmp_path: Path) -> None:
     path = save_half(network(), tmp_path / "model.pt", remedy="add configs/small.json")
     with pytest.raises(InputDataError, match=r"tensors differ .*\); add configs/small\.json\.$"):
-        check_weights(network(width=0.125), path)
+        check_weights(network(width=0.0625), path)
     check_weights(network(), path)
 
 
@@ -66,8 +69,10 @@ def test_other_regions_are_still_refused(tmp_path: Path) -> None:
 
 def test_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
     trained = network()
+    value = trained.head.value
+    assert value is not None
     with torch.no_grad():
-        trained.head.bias[0] = 1e6
-    with pytest.raises(InputDataError, match=r"head\.bias: a value of 1e\+06 does not fit"):
+        value[0, 0, 0, 0] = 1e6
+    with pytest.raises(InputDataError, match=r"head\.value: a value of 1e\+06 does not fit"):
         save_half(trained, tmp_path / "model.pt")
     assert not list(tmp_path.iterdir())
