@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 __all__ = ["attention_map", "evidence_map"]
 
 
+Center = tuple[float, float, float]
+
+
 def attention_map(
-    weights: Tensor, spatial_size: tuple[int, int, int], *, strides: tuple[int, int, int]
+    weights: Tensor,
+    spatial_size: tuple[int, int, int],
+    *,
+    strides: tuple[int, int, int],
+    first_center: Center | None = None,
 ) -> Tensor:
     """Brings attention weights to the grid of the input volume.
 
-    Position ``i`` of the encoder stands for the ``stride`` voxels from ``i * stride``; between the
-    centers of positions the map is interpolated linearly.
+    Position ``i`` of the encoder is centered at voxel ``first_center + i * stride``; between the
+    centers of positions the map is interpolated linearly, beyond the outer ones it stays the same.
 
     Args:
         weights: shape (R, H, X', Y', Z'), summing to one over the positions of each head.
         spatial_size: X, Y, Z of the volume.
         strides: voxels per position, :attr:`petct_ext.networks.I3DEncoder.strides`.
+        first_center: voxel index of the first position along each axis,
+            :meth:`petct_ext.networks.RegionClassifier.first_center`; None is the middle of the
+            first ``stride`` voxels.
 
     Returns:
         Maps of shape (R, X, Y, Z), the mean over heads, scaled so that the largest value of each
@@ -33,13 +42,17 @@ def attention_map(
     Raises:
         ValueError: if the volume is larger than the grid can cover.
     """
-    cropped = _on_volume(weights.float().mean(dim=1), spatial_size, strides)
+    cropped = _on_volume(weights.float().mean(dim=1), spatial_size, strides, first_center)
     peak = cropped.flatten(1).amax(dim=1).clamp_min(torch.finfo(cropped.dtype).tiny)
     return cropped / peak[:, None, None, None]
 
 
 def evidence_map(
-    contributions: Tensor, spatial_size: tuple[int, int, int], *, strides: tuple[int, int, int]
+    contributions: Tensor,
+    spatial_size: tuple[int, int, int],
+    *,
+    strides: tuple[int, int, int],
+    first_center: Center | None = None,
 ) -> Tensor:
     """Brings the contributions of positions to the logit to the grid of the input volume.
 
@@ -48,6 +61,7 @@ def evidence_map(
             :meth:`petct_ext.networks.RegionClassifier.contributions`.
         spatial_size: X, Y, Z of the volume.
         strides: as in :func:`attention_map`.
+        first_center: as in :func:`attention_map`.
 
     Returns:
         Maps of shape (R, X, Y, Z), what the position at a voxel adds to the logit.
@@ -55,11 +69,14 @@ def evidence_map(
     Raises:
         ValueError: if the volume is larger than the grid can cover.
     """
-    return _on_volume(contributions.float(), spatial_size, strides)
+    return _on_volume(contributions.float(), spatial_size, strides, first_center)
 
 
 def _on_volume(
-    maps: Tensor, spatial_size: tuple[int, int, int], strides: tuple[int, int, int]
+    maps: Tensor,
+    spatial_size: tuple[int, int, int],
+    strides: tuple[int, int, int],
+    first_center: Center | None,
 ) -> Tensor:
     grid = maps.shape[1:]
     covered = [g * s for g, s in zip(grid, strides, strict=True)]
@@ -67,6 +84,19 @@ def _on_volume(
         raise ValueError(
             f"a grid of {tuple(grid)} with strides {strides} covers no {spatial_size}."
         )
-    fine = F.interpolate(maps[None], size=covered, mode="trilinear", align_corners=False)[0]
-    x, y, z = spatial_size
-    return fine[:, :x, :y, :z]
+    for axis in range(3):
+        stride = strides[axis]
+        first = (stride - 1) / 2 if first_center is None else first_center[axis]
+        at = (torch.arange(spatial_size[axis], device=maps.device) - first) / stride
+        maps = _interpolate(maps, at.clamp(0, grid[axis] - 1), axis + 1)
+    return maps
+
+
+def _interpolate(maps: Tensor, at: Tensor, axis: int) -> Tensor:
+    """Returns values at fractional indices along an axis, between neighbors linearly."""
+    low = at.floor().long()
+    high = (low + 1).clamp(max=maps.shape[axis] - 1)
+    shape = [1] * maps.dim()
+    shape[axis] = -1
+    share = (at - low).to(maps.dtype).view(shape)
+    return maps.index_select(axis, low) * (1 - share) + maps.index_select(axis, high) * share

@@ -94,7 +94,8 @@ class EvidenceWriter:
             probabilities = self.network(image)[0].sigmoid().cpu()
             added = self.network.contributions(image)[0].float().cpu()
         size: Any = tuple(image.shape[2:])
-        maps = evidence_map(added, size, strides=self.network.encoder.strides).numpy()
+        strides, center = self.network.encoder.strides, self.network.first_center(size)
+        maps = evidence_map(added, size, strides=strides, first_center=center).numpy()
         labels = np.asarray(source[LABEL], dtype=np.float64)
         findings = [
             Finding(_title(self.regions[i]), float(probabilities[i]), float(labels[i]), maps[i])

@@ -151,13 +151,16 @@ def _most_certain(table: pd.DataFrame, num_exams: int) -> list[str]:
 def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> list[dict[str, Any]]:
     item, source = model.dataset[index], model.dataset.data[index]
     image = item[IMAGE].to(model.device)[None]
-    size = tuple(int(n) for n in image.shape[2:])
+    size: Any = tuple(int(n) for n in image.shape[2:])
     with torch.inference_mode():
         weights = model.network.attention(image)[0]
         added = model.network.contributions(image)[0]
-    strides = model.network.encoder.strides
-    attention = attention_map(weights, size, strides=strides).cpu().numpy()  # type: ignore[arg-type]
-    evidence = evidence_map(added, size, strides=strides).cpu().numpy()  # type: ignore[arg-type]
+    place: Any = {
+        "strides": model.network.encoder.strides,
+        "first_center": model.network.first_center(size),
+    }
+    attention = attention_map(weights, size, **place).cpu().numpy()
+    evidence = evidence_map(added, size, **place).cpu().numpy()
     shown = [model.regions.index(task) for task in rows["task"]]
     pet, ct = (nib.as_closest_canonical(nib.load(source[key])) for key in (PET, CT))
     dx, dy, dz = map(float, voxel_sizes(pet.affine))

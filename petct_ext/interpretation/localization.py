@@ -8,6 +8,7 @@ Letters in shapes: H heads, X', Y', Z' positions of the encoder, N boxes.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -84,19 +85,25 @@ def read_boxes(cohort: Path, identifiers: Path) -> pd.DataFrame:
 
 
 def box_shares(
-    boxes: npt.ArrayLike, affine: npt.ArrayLike, spatial_size: Size, *, strides: Size
+    boxes: npt.ArrayLike,
+    affine: npt.ArrayLike,
+    spatial_size: Size,
+    *,
+    strides: Size,
+    first_center: tuple[float, float, float] | None = None,
 ) -> Floats:
     """Returns how much of every position of the encoder lies inside boxes.
 
-    Position ``i`` stands for the ``stride`` voxels from ``i * stride``, as in
-    :func:`petct_ext.interpretation.attention_maps.attention_map`; what of it reaches past the
-    volume counts as outside.
+    Position ``i`` stands for the ``stride`` voxels around ``first_center + i * stride``, as in
+    :func:`petct_ext.interpretation.attention_maps.attention_map`, the first one also for what lies
+    below; what reaches past the volume counts as outside.
 
     Args:
         boxes: lowest and highest corners, RAS+ in mm, (N, 2, 3).
         affine: from voxel indices to RAS+ mm, (4, 4), axes along R, A and S.
         spatial_size: X, Y, Z of the volume.
         strides: voxels per position.
+        first_center: as in ``attention_map``; None is the middle of the first ``stride`` voxels.
 
     Returns:
         Shares in [0, 1], (X', Y', Z'). Where boxes overlap in part of a voxel, the largest counts.
@@ -113,14 +120,16 @@ def box_shares(
         )
     corners = (np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 3) - matrix[:3, 3]) / spacing
     grid = [-(-size // stride) for size, stride in zip(spatial_size, strides, strict=True)]
-    inside = np.zeros([g * s for g, s in zip(grid, strides, strict=True)])
-    x, y, z = (slice(size) for size in spatial_size)
+    inside = np.zeros(spatial_size)
     for low, high in corners:
         sides = [_overlap(low[k], high[k], spatial_size[k]) for k in range(3)]
         covered = sides[0][:, None, None] * sides[1][None, :, None] * sides[2][None, None, :]
-        np.maximum(inside[x, y, z], covered, out=inside[x, y, z])
-    blocks = [n for pair in zip(grid, strides, strict=True) for n in pair]
-    return np.asarray(inside.reshape(blocks).mean(axis=(1, 3, 5)))
+        np.maximum(inside, covered, out=inside)
+    for axis, stride in enumerate(strides):
+        first = (stride - 1) / 2 if first_center is None else first_center[axis]
+        weights = _voxels_of_positions(first, stride, grid[axis], spatial_size[axis])
+        inside = np.moveaxis(np.tensordot(weights, inside, (1, axis)), 0, axis)
+    return np.asarray(np.clip(inside, 0, 1))  # rounding
 
 
 def mass_inside(weights: npt.ArrayLike, shares: npt.ArrayLike) -> float:
@@ -173,6 +182,13 @@ def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _voxels_of_positions(first: float, stride: int, positions: int, size: int) -> Floats:
+    """Returns which share of each position of an axis each voxel is, (positions, size)."""
+    edges = first + stride * (np.arange(positions + 1) - 0.5)
+    edges[0] = min(edges[0], -0.5)
+    return np.stack([_overlap(low, high, size) / (high - low) for low, high in pairwise(edges)])
+
+
 def _overlap(low: float, high: float, size: int) -> Floats:
     """Returns which part of each voxel of an axis lies between two indices, (size,)."""
     at = np.arange(size)
@@ -189,9 +205,10 @@ def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[st
     affine = nib.as_closest_canonical(nib.load(source[PET])).affine
     size: Any = tuple(int(n) for n in image.shape[2:])
     rows = []
+    strides, center = model.network.encoder.strides, model.network.first_center(size)
     for number, region in enumerate(model.regions):
         for kind, chosen in _boxes_of(region, boxes).items():
-            shares = box_shares(chosen, affine, size, strides=model.network.encoder.strides)
+            shares = box_shares(chosen, affine, size, strides=strides, first_center=center)
             for name, values in maps.items():
                 measured = _measure(values[number].numpy(), shares)
                 about = {"exam_id": source[EXAM_ID], "region": region, "map": name, "box": kind}

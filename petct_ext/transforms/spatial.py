@@ -221,12 +221,18 @@ def exam_grids(folder: str | Path) -> dict[str, Grid]:
 
 
 def map_on_series(
-    values: FloatArray, *, volume: Grid, series: Grid, strides: tuple[int, int, int] = (1, 1, 1)
+    values: FloatArray,
+    *,
+    volume: Grid,
+    series: Grid,
+    strides: tuple[int, int, int] = (1, 1, 1),
+    first_center: tuple[float, float, float] | None = None,
 ) -> FloatArray:
     """Puts a map such as attention onto the lattice of the original CT or PET.
 
-    The map may be on the encoder's coarse grid, where position ``i`` stands for the ``stride``
-    voxels from ``i * stride`` as in :func:`petct_ext.interpretation.attention_maps.attention_map`.
+    The map may be on the encoder's coarse grid, where position ``i`` is centered at voxel
+    ``first_center + i * stride`` as in
+    :func:`petct_ext.interpretation.attention_maps.attention_map`.
     It is interpolated once, between the centers of its positions, not voxel by voxel and again.
 
     Args:
@@ -234,6 +240,7 @@ def map_on_series(
         volume: grid of the volume that the network saw; see :func:`exam_grids`.
         series: shape and affine of the original series; see :func:`exam_grids`.
         strides: voxels of the volume per position of the map.
+        first_center: as in ``attention_map``; None is the middle of the first ``stride`` voxels.
 
     Returns:
         Array of ``series.shape``, float32; 0 where the series reaches beyond the volume.
@@ -248,10 +255,14 @@ def map_on_series(
             f"{volume.shape}; it belongs to another volume or other strides."
         )
     step = np.diag([*strides, 1.0])
-    step[:3, 3] = (np.array(strides) - 1) / 2  # center of the first position
+    step[:3, 3] = (np.array(strides) - 1) / 2
+    if first_center is not None:
+        # One position more on each side: the volume reaches further than half a stride beyond.
+        values = np.pad(values, 1, mode="edge")
+        step[:3, 3] = np.array(first_center) - strides
     coarse = Grid(tuple(values.shape), volume.affine @ step)
     output = grid_to_series(np.asarray(values, np.float32), coarse, series=series, outside=0.0)
-    if covered != volume.shape:  # the encoder padded the volume
+    if covered != volume.shape or first_center is not None:  # the map is larger than the volume
         for z, places in _places(volume, series):
             output[..., z][~_is_inside(places, volume)] = 0.0
     return output
@@ -264,6 +275,7 @@ def write_map_on_series(
     volume: Grid,
     series: Grid,
     strides: tuple[int, int, int] = (1, 1, 1),
+    first_center: tuple[float, float, float] | None = None,
 ) -> Path:
     """Writes a map on the lattice of the original series as NIfTI, to be laid over it in a viewer.
 
@@ -273,6 +285,7 @@ def write_map_on_series(
         volume: see :func:`map_on_series`.
         series: see :func:`map_on_series`; the file has its shape and affine.
         strides: see :func:`map_on_series`.
+        first_center: see :func:`map_on_series`.
 
     Returns:
         The path.
@@ -281,7 +294,9 @@ def write_map_on_series(
         InputDataError: as :func:`map_on_series`.
         OutputError: if the file cannot be written.
     """
-    mapped = map_on_series(values, volume=volume, series=series, strides=strides)
+    mapped = map_on_series(
+        values, volume=volume, series=series, strides=strides, first_center=first_center
+    )
     return write_nifti(path, mapped, series.affine)
 
 

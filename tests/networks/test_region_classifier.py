@@ -161,3 +161,57 @@ def test_names_add_no_tensor_to_the_weights() -> None:
     loaded = torch.load(buffer, weights_only=True)
     assert list(loaded) == list(network().state_dict())
     network().load_state_dict(loaded)
+
+
+def settled_network(**options: Any) -> RegionClassifier:
+    """An untrained network whose features have the size of trained ones."""
+    torch.manual_seed(0)
+    network = RegionClassifier(2, 3, width=0.125, last_stage="mixed_4b", **options)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.rand(2, 2, 32, 32, 16))
+    return network.eval()
+
+
+@pytest.mark.parametrize("num_slices", [13, 14, 15, 16])
+def test_padding_up_to_the_stride_changes_nothing(num_slices: int) -> None:
+    network = settled_network()
+    image = torch.rand(1, 2, 32, 32, num_slices)
+    longer = torch.nn.functional.pad(image, [0, 16 - num_slices])
+
+    with torch.inference_mode():
+        alone = network(image)
+        padded = network(longer, torch.tensor([num_slices]))
+        added = network.contributions(image)
+
+    torch.testing.assert_close(padded, alone)
+    assert added.shape[2:] == (2, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("last_stage", "axis", "size"),
+    [("mixed_4b", 0, 176), ("mixed_4b", 2, 61), ("mixed_5c", 2, 160)],
+)
+def test_positions_are_centered_on_what_they_see(last_stage: str, axis: int, size: int) -> None:
+    # All kernels are positive: a position answers to a bright plane if and only if it sees it.
+    network = RegionClassifier(1, 1, width=0.1, num_heads=1, last_stage=last_stage).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            torch.nn.init.constant_(module.weight, 1.0)
+    shape = [4, 4, 4]
+    shape[axis] = size
+    planes = torch.zeros(size, 1, *shape)
+    for voxel in range(size):
+        planes[voxel].select(axis + 1, voxel).fill_(1.0)
+    position = size // network.encoder.strides[axis] // 2
+
+    with torch.inference_mode():
+        features = network.encoder(torch.nn.functional.pad(planes, [0, -shape[2] % 8]))
+    answers = features.amax(dim=1).movedim(axis + 1, 1)[:, position].flatten(1).amax(dim=1)
+    seen = answers.nonzero().flatten().tolist()
+
+    assert 0 < seen[0] < seen[-1] < size - 1  # not cut off by a border
+    center = network.first_center(shape)[axis] + position * network.encoder.strides[axis]
+    assert center == (seen[0] + seen[-1]) / 2
