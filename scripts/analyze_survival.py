@@ -58,11 +58,17 @@ def main(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     table = _read_table(arguments)
-    predictions = _one_experiment(arguments.predictions, arguments.experiment)
+    predictions = _one_experiment(
+        arguments.predictions, arguments.experiment, option="--experiment"
+    )
     analysis = analyze_survival(table, predictions, options=options)
     mortality = None
     if arguments.mortality_predictions:
-        outcome = _one_experiment(arguments.mortality_predictions, None)
+        outcome = _one_experiment(
+            arguments.mortality_predictions,
+            arguments.mortality_experiment,
+            option="--mortality-experiment",
+        )
         mortality = mortality_model_auroc(table, outcome, options=options)
     # The folder above holds cohort.json and manifests of a run of this package.
     above = read_run_facts(arguments.out.resolve().parent).is_artificial
@@ -94,13 +100,13 @@ def _rounded(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def _one_experiment(path: Path, wanted: str | None) -> pd.DataFrame:
+def _one_experiment(path: Path, wanted: str | None, *, option: str) -> pd.DataFrame:
     table = read_table(path, PREDICTIONS)
     names = list(dict.fromkeys(table["experiment"]))
     if wanted is None and len(names) == 1:
         return table
     if wanted not in names:
-        what = "choose one with --experiment" if wanted is None else f"there is no {wanted!r}"
+        what = f"choose one with {option}" if wanted is None else f"there is no {wanted!r}"
         raise InputDataError(
             f"{path} holds the experiments {', '.join(names)}; {what}."
             f"{did_you_mean(wanted or '', names)}"
@@ -126,6 +132,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for tables and figures")
     parser.add_argument("--experiment", help="which experiment, if --predictions holds several")
+    parser.add_argument(
+        "--mortality-experiment",
+        help="which experiment, if --mortality-predictions holds several (as finetune_mortality.py "
+        "writes them, one per start); all its horizons are scored",
+    )
     parser.add_argument(
         "--regions",
         nargs="+",

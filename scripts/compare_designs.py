@@ -51,7 +51,7 @@ from petct_ext.ontology import RegionOntology
 CONFIGS = Path(__file__).resolve().parents[1] / "bundles" / "scan_model" / "configs"
 REGIONS = (*RegionOntology.default().main_regions(), *RARE_REGIONS)
 COMMON_REGIONS = ("liver",)
-USUAL_DESIGNS = [n for n in DESIGNS if n not in ("attention_without_place", "finer_map")]
+USUAL_DESIGNS = [n for n in DESIGNS if n != "finer_map"]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -144,15 +144,12 @@ def locate_all(study: DesignStudy, trainings: Sequence[Training]) -> pd.DataFram
     multi_task = [t for t in trainings if t.design.name != SINGLE_TASK]
     parts = []
     for training in progress(multi_task, "where heads look"):
-        path = training.folder / "localization.csv"
-        if not path.is_file() or path.stat().st_mtime < training.weights.stat().st_mtime:
-            model = load_scan_model(
-                study.inference_configs(training),
-                datalist=study.work / "datalist.json",
-                checkpoint=training.weights,
-            )
-            write_rows(localize_exams(model, boxes), path)
-        measured = pd.read_csv(path, dtype={"exam_id": str})
+        model = load_scan_model(
+            study.inference_configs(training),
+            datalist=study.work / "datalist.json",
+            checkpoint=training.weights,
+        )
+        measured = localize_exams(model, boxes)
         parts.append(measured.assign(design=training.design.name, seed=training.seed))
     return pd.concat(parts, ignore_index=True)
 

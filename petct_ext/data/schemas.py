@@ -50,7 +50,7 @@ REPORTS = _schema(
     "reports",
     key=("study_instance_uid",),
     study_instance_uid=_TEXT,  # DICOM (0020,000D)
-    text=Column(filled=False),
+    text=Column(filled=False, verbatim=True),
     indication=_MAYBE_TEXT,
     summary_code=Column(required=False, filled=False, choices=("1", "2", "4", "9")),
 )

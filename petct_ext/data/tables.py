@@ -41,12 +41,15 @@ class Column:
         required: whether the table must have the column.
         filled: whether every row must have a value.
         choices: allowed values; empty if any.
+        verbatim: whether text is kept to the letter, for columns into which others count
+            characters; blanks around other values are no part of them.
     """
 
     kind: Kind = Kind.TEXT
     required: bool = True
     filled: bool = True
     choices: tuple[str, ...] = ()
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,9 @@ def read_table(path: str | Path, schema: Schema, *, allow_empty: bool = False) -
         allow_empty: whether a table without rows is fine.
 
     Returns:
-        One row per line. TEXT and DATE columns hold str ("" if missing), INTEGER and BINARY
-        ``Int64``, NUMBER and PROBABILITY ``float64`` with NaN if missing. Optional columns of the
-        schema that the file lacks are added, empty.
+        One row per line. TEXT and DATE columns hold str ("" if missing) without blanks around it,
+        but for verbatim columns; INTEGER and BINARY ``Int64``, NUMBER and PROBABILITY ``float64``
+        with NaN if missing. Optional columns of the schema that the file lacks are added, empty.
 
     Raises:
         InputDataError: if the file is missing, unreadable, lacks a column, is empty, repeats a
@@ -153,7 +156,7 @@ def _read_text_table(path: Path, schema: Schema) -> pd.DataFrame:
 
 
 def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
-    stripped = values if column.kind is Kind.TEXT and not column.choices else values.str.strip()
+    stripped = values if column.verbatim else values.str.strip()
     absent = stripped == ""
     if column.filled and column.required:
         _refuse(absent, values, path, "is empty, but every row needs a value")
@@ -163,8 +166,10 @@ def _convert(values: pd.Series, column: Column, path: Path) -> pd.Series:
     if column.kind is Kind.TEXT:
         return stripped
     if column.kind is Kind.DATE:
+        # Dates are compared as text later on, so that 2020-9-15 must not pass as 2020-09-15.
         parsed = pd.to_datetime(stripped.where(~absent), format="%Y-%m-%d", errors="coerce")
-        _refuse(~absent & parsed.isna(), values, path, f"is not a {column.kind}")
+        is_iso = stripped.str.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").astype(bool)
+        _refuse(~absent & (parsed.isna() | ~is_iso), values, path, f"is not a {column.kind}")
         return stripped
     numbers = pd.to_numeric(stripped.where(~absent), errors="coerce").astype("float64")
     wrong = ~absent & (numbers.isna() | numbers.isin([float("inf"), float("-inf")]))

@@ -174,17 +174,19 @@ def _value_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _mortality_rows(model: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     if not model:
         return []
-    title = str(model["task"]).replace("_", " ")
-    note = (
-        f"{model['n_dead']} dead, {model['n_alive']} alive; {model['n_censored_before']} censored "
-        f"before, left out. {model['note']}"
-    )
-    return [
-        _measure(f"mortality model, AUROC of {title}", model, "auroc", note=note),
-        _measure(
-            "mortality model, c-index", model, "c_index", note=f"{model['n_patients']} patients"
-        ),
-    ]
+    rows = []
+    for scored in model.get("horizons") or [model]:
+        title = str(scored["task"]).replace("_", " ")
+        note = (
+            f"{scored['n_dead']} dead, {scored['n_alive']} alive; {scored['n_censored_before']} "
+            f"censored before, left out. {scored['note']}"
+        )
+        on = f"{scored['n_patients']} patients"
+        rows += [
+            _measure(f"mortality model, AUROC of {title}", scored, "auroc", note=note),
+            _measure(f"mortality model, c-index of {title}", scored, "c_index", note=on),
+        ]
+    return rows
 
 
 def _models(folder: Path) -> Section:
@@ -266,6 +268,7 @@ def _horizons(folder: Path, summary: Mapping[str, Any]) -> Section:
             "observed / predicted": _cell(row["observed_to_predicted"]),
             "Brier": _cell(row["brier"]),
             "scaled Brier": _cell(row["brier_scaled"]),
+            "remark": "" if pd.isna(row.get("note")) else row["note"],
         }
         for row in scores.to_dict("records")
     ]
@@ -275,7 +278,9 @@ def _horizons(folder: Path, summary: Mapping[str, Any]) -> Section:
         caption=f"AUROC: cumulative/dynamic, IPCW; {summary['num_bootstrap']} draws of patients",
     )
     body += show_pictures(
-        folder, "calibration", "Observed against predicted deaths in groups of equal size"
+        folder,
+        "calibration",
+        "Observed against predicted deaths in groups at quantiles of the prediction",
     )
     groups = _required(folder / "calibration.csv", ("model", "horizon_days", "predicted"))
     body += folded("Calibration as a table", table(groups))

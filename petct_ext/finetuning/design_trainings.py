@@ -171,6 +171,7 @@ class DesignStudy:
         if design.name == SINGLE_TASK and not self._can_validate(training.regions[0]):
             # Rare: no area can be computed. The last epoch is kept, so that it chooses nothing.
             settings["validate#dataset#data#section"] = "training"
+            settings["val_interval"] = "@epochs"
         write_json(training.folder / "train_overrides.json", settings)
 
     def _can_validate(self, region: str) -> bool:

@@ -122,7 +122,9 @@ def analyze_survival(
         selection=selection,
         without_regions=without,
         with_regions=with_,
-        single=single_variable_models(selection, predictions, ties=options.ties),
+        single=single_variable_models(
+            selection, predictions, ties=options.ties, penalizer=options.penalizer
+        ),
         importance=wald_importance(with_, _importance_groups(selection)),
         hazards=hazards,
         horizons=horizon_scores(
@@ -177,16 +179,21 @@ def _without_penalty(
     except InputDataError as error:
         absent = {"statistic": None, "degrees_of_freedom": None, "p": None, "note": str(error)}
         return absent, None, str(error)
-    hazards = check_proportional_hazards(
-        large,
-        fit.values,
-        time_days=fit.rows["time_days"],
-        event=fit.rows["event"],
-        groups=design.groups,
-    )
+    hazards, reason = None, ""
+    try:
+        hazards = check_proportional_hazards(
+            large,
+            fit.values,
+            time_days=fit.rows["time_days"],
+            event=fit.rows["event"],
+            groups=design.groups,
+        )
+    except InputDataError as error:
+        reason = str(error)
     if not design.regions:
         note = "no region prediction entered the model"
-        return {"statistic": None, "degrees_of_freedom": None, "p": None, "note": note}, hazards, ""
+        absent = {"statistic": None, "degrees_of_freedom": None, "p": None, "note": note}
+        return absent, hazards, reason
     test = likelihood_ratio_test(small, large)
     return (
         {
@@ -196,7 +203,7 @@ def _without_penalty(
             "note": "on models without a penalty",
         },
         hazards,
-        "",
+        reason,
     )
 
 

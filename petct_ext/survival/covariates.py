@@ -7,7 +7,7 @@ learned from the patients on whom the model is fitted and then applied unchanged
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "learn_design",
     "region_probabilities",
     "region_title",
+    "with_regions",
 ]
 
 DEFAULT_REGIONS: Final = (
@@ -146,20 +147,41 @@ def learn_design(
     columns = tuple(
         c for c in map(str, clinical.columns) if not _is_constant(clinical[c], c, notes)
     )
-    logits = {region: _logit(table[region]) for region in regions}
-    kept = [r for r in regions if not _is_constant(logits[r], _region_column(r), notes)]
     if not columns:
         raise InputDataError(
             "no clinical covariate differs between the patients; a Cox model needs age, indication "
             "or summary code that vary. Fit on more patients (--fit-splits)."
         )
-    return CovariateDesign(
+    clinical_design = CovariateDesign(
         columns=columns,
-        regions=tuple(kept),
+        regions=(),
         indications=indications,
         reference=reference,
         pools=pools,
         summary_positive=tuple(summary_positive),
+        center=(),
+        spread=(),
+        notes=tuple(notes),
+    )
+    return with_regions(clinical_design, table, regions)
+
+
+def with_regions(
+    design: CovariateDesign, table: pd.DataFrame, regions: Sequence[str]
+) -> CovariateDesign:
+    """Returns the design with other regions, whose mean and spread are learned from these patients.
+
+    Args:
+        design: the clinical covariates; they stay what they are.
+        table: one column per region, the median probability.
+        regions: regions to include; those that are constant here are left out, with a note.
+    """
+    notes = list(design.notes)
+    logits = {region: _logit(table[region]) for region in regions}
+    kept = [r for r in regions if not _is_constant(logits[r], _region_column(r), notes)]
+    return replace(
+        design,
+        regions=tuple(kept),
         center=tuple(float(logits[region].mean()) for region in kept),
         spread=tuple(float(logits[region].std(ddof=1)) for region in kept),
         notes=tuple(notes),

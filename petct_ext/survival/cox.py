@@ -143,7 +143,8 @@ def fit_cox(
     Raises:
         InputDataError: if there is no death or a value is missing; if a covariate is constant; and,
             without a penalty, if covariates are collinear, if one separates the deaths (its hazard
-            ratio has no finite estimate), or if the fit does not converge. Names the covariates.
+            ratio has no finite estimate), or if the fit does not converge; or if a value lies so
+            far from all others that the baseline hazard overflows. Names the covariates.
     """
     times, events = np.asarray(time_days, dtype=np.float64), np.asarray(event, dtype=np.float64)
     require_usable(covariates, times, events)
@@ -152,7 +153,7 @@ def fit_cox(
     center, scale = values.mean(axis=0), values.std(axis=0, ddof=1)
     scaled = (values - center) / scale
     found = maximize(scaled, times, events, ties=ties, ridge=penalizer * len(times))
-    if not found.converged:
+    if not found.converged or not bool((np.diag(found.covariance) > 0).all()):
         raise InputDataError(
             f"Cox model with {', '.join(map(repr, covariates.columns))} on {len(times)} patients "
             f"({int(events.sum())} deaths) does not converge; use fewer covariates or a ridge "
@@ -161,6 +162,12 @@ def fit_cox(
     # Breslow's estimator with either method for ties, as in lifelines.
     terms = death_terms(scaled, times, events, coefficients=found.coefficients, ties="breslow")
     days, hazard = baseline_hazard(terms)
+    if not bool(np.isfinite(hazard).all()):
+        raise InputDataError(
+            f"Cox model with {', '.join(map(repr, covariates.columns))}: the hazard of a patient "
+            "with mean covariates is beyond all numbers, as a value lies far from all others; "
+            "check the values, or use a ridge penalty (--penalizer 0.1)."
+        )
     model = CoxModel(
         coefficients=_coefficients(list(map(str, covariates.columns)), found, scale),
         covariance=found.covariance / np.outer(scale, scale),
@@ -254,7 +261,8 @@ def _coefficients(names: list[str], found: Maximum, scale: Floats) -> pd.DataFra
 
 def _require_finite(model: CoxModel, scale: Floats, c_index: float) -> None:
     coefficients = model.coefficients
-    runaway = coefficients["standard_error"].to_numpy() * scale > _LARGEST_SE
+    # NaN is no finite standard error either.
+    runaway = ~(coefficients["standard_error"].to_numpy() * scale <= _LARGEST_SE)
     if runaway.any() or c_index == 1:
         # Whoever is ordered perfectly could be ordered perfectly with a larger effect as well.
         chosen = coefficients.loc[runaway, "covariate"] if runaway.any() else model.covariates

@@ -6,15 +6,19 @@ For cohorts that did not come through the steps of this package. One row per exa
 ``exam_id``, ``patient_id``   pseudonyms; predictions are joined by ``exam_id``
 ``exam_date``                 YYYY-MM-DD
 ``split``                     training, validation or test; one for all exams of a patient
-``death_date``,               YYYY-MM-DD or empty, the same for all exams of a patient; or instead
-``last_contact_date``         ``time_days`` and ``event`` (1 death, 0 censored), from that exam on
+``death_date``,               YYYY-MM-DD or empty, the same for all exams of a patient, one row of
+``last_contact_date``         whom is enough; or instead ``time_days`` and ``event`` (1 death, 0
+                              censored), from that exam on
 ``age``                       at the exam: DICOM age (061Y, 018M, 61Y) or years; may be empty
 ``sex``, ``indication``,      may be empty or absent
 ``summary_code``
 ============================  ======================================================================
 
 Rules, none of them silent: each patient counts once, with the last exam; of two exams on one day,
-that whose id sorts last, told in the log; an empty age stays missing, and the analysis leaves that
+that whose id sorts last, told in the log; a date that stands in some rows of a patient counts for
+all of them, told in the log; rows of a patient that state different dates, ends of follow-up (by
+more than a day) or events, and durations that differ from the dates, are errors, also where only
+durations are used; an empty age stays missing, and the analysis leaves that
 patient out, counts and lists it; an age that cannot be read is an error.
 """
 
@@ -33,6 +37,7 @@ from petct_ext.data.exam_rows import age_years
 from petct_ext.data.schemas import SURVIVAL
 from petct_ext.data.tables import Column, Kind, Schema, read_table
 from petct_ext.errors import InputDataError
+from petct_ext.survival.follow_up_checks import contradictions, share_dates
 from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day
 from petct_ext.survival.table import require_one_split
 
@@ -90,14 +95,15 @@ def table_from_exams(
 
     Raises:
         InputDataError: if a patient is in two splits, if a patient's dates, duration or age are
-            impossible (and ``leave_out_bad`` is False), or if nobody is left. Names the patient by
-            pseudonym, the exam, the value and the fix.
+            impossible or contradict each other (and ``leave_out_bad`` is False), or if nobody is
+            left. Names the patient by pseudonym, the exam, the value and the fix.
     """
     require_one_split(exams)
     log_same_day(exams)
+    exams = share_dates(exams)
+    bad = contradictions(exams)
     last = last_exams(exams)
     has_durations = bool(last["time_days"].notna().any())
-    bad = [] if has_durations else _contradictions(exams)
     if has_durations:
         kept, wrong = _with_durations(last)
     else:
@@ -181,22 +187,6 @@ def _with_durations(last: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     wrong = pd.DataFrame(bad, columns=["patient_id", "reason"])
     kept = last[~last["patient_id"].isin(wrong["patient_id"])].reset_index(drop=True)
     return kept, wrong
-
-
-def _contradictions(exams: pd.DataFrame) -> list[tuple[str, str]]:
-    """Finds patients whose exams state different follow-up."""
-    bad = []
-    for column in ("death_date", "last_contact_date"):
-        filled = exams[exams[column] != ""]
-        number = filled.groupby("patient_id")[column].nunique()
-        for patient_id in number.index[number > 1]:
-            dates = sorted(set(filled.loc[filled["patient_id"] == patient_id, column]))
-            reason = (
-                f"patient {patient_id}: its exams state different {column}s ({', '.join(dates)}); "
-                "give the same in all rows of a patient."
-            )
-            bad.append((str(patient_id), reason))
-    return bad
 
 
 def _where(row: Mapping[Any, Any]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from petct_ext.data.datalist import load_datalist
 from petct_ext.errors import InputDataError, did_you_mean
@@ -36,7 +37,10 @@ def load_outcomes(
     """Reads one section of the data list that ``scripts/make_survival_table.py`` writes.
 
     A label stands in the file (``labels``), or follows from ``time_days`` and ``event``, so that
-    any horizon can be had from one file. A file without either serves prediction only.
+    any horizon can be had from one file, or from labels at other horizons: who is dead within 90
+    days is so within 180, who is alive at 180 was so at 90. A ``null`` means censored before the
+    horizon and gives no label, also where something else would tell it. A file without any of these
+    serves prediction only.
 
     Args:
         path: the JSON file.
@@ -44,7 +48,9 @@ def load_outcomes(
         tasks: outputs of the network, e.g. ``dead_within_180_days``.
         censored: ``unknown`` gives patients who were lost before the horizon no label (NaN), so
             that they count neither in the loss nor in the AUROC; ``alive`` counts them as alive,
-            as the paper did, though some of them may have died.
+            as the paper did, though some of them may have died. They are those whose follow-up ends
+            before the horizon, and those with ``null`` for that very task who are not known to have
+            died by then; an item that says nothing about a task has no label either way.
 
     Returns:
         Items as of :func:`petct_ext.data.load_datalist`; ``label`` has shape (T,): 1 dead within
@@ -52,7 +58,8 @@ def load_outcomes(
 
     Raises:
         InputDataError: as ``load_datalist``; if a patient occurs twice; if a task is no horizon or
-            can be told for nobody; or if ``censored`` is another word.
+            can be told for nobody; if an item's ``time_days``, ``event`` or labels are no such
+            values or contradict each other (names the exam); or if ``censored`` is another word.
     """
     if censored not in CENSORED:
         raise InputDataError(
@@ -67,19 +74,21 @@ def load_outcomes(
         for name in dict.fromkeys(exam["split"] for exam in exams)
         for item in document[name]
     }
+    for item in raw.values():
+        _require_sound(item)
     _require_outcomes(list(raw.values()), tasks, Path(path))
     _require_each_patient_once(raw, Path(path))
-    for exam in exams:
+    counted = np.zeros((len(exams), len(tasks)), dtype=bool)
+    for number, exam in enumerate(exams):
         item = raw[exam["split"], exam["exam_id"]]
-        exam["label"] = np.array(
-            [_label(item, task, days) for task, days in horizons.items()], dtype=np.float32
-        )
-    _log(exams, tasks, section=section, censored=censored)
+        exam["label"] = np.array([_label(item, days) for days in horizons.values()], np.float32)
+        counted[number] = [_is_censored(item, days) for days in horizons.values()]
+    _log(exams, tasks, counted=counted, section=section, censored=censored)
     if censored == "alive":
-        for exam in exams:
+        for exam, censored_at in zip(exams, counted, strict=True):
             item = raw[exam["split"], exam["exam_id"]]
-            if _has_outcome(item):
-                exam["label"] = np.nan_to_num(exam["label"], nan=0.0)
+            known = [_known_status(item, days) for days in horizons.values()]
+            exam["label"][censored_at] = np.nan_to_num(known, nan=0.0)[censored_at]
     return exams
 
 
@@ -97,18 +106,78 @@ def _has_outcome(item: Mapping[str, Any]) -> bool:
     return bool(item.get("labels")) or "time_days" in item
 
 
-def _label(item: Mapping[str, Any], task: str, horizon_days: int) -> float:
-    labels = item.get("labels") or {}
-    if task in labels:
-        value = labels[task]
-        if value not in (0, 1, None):
-            raise InputDataError(
-                f"exam {item['exam_id']}: {task} is {value!r}, expected 1 (dead), 0 (alive), null."
-            )
-        return float("nan") if value is None else float(value)
-    if "time_days" not in item:
+def _stated(item: Mapping[str, Any]) -> dict[int, int | None]:
+    """Returns the item's own labels by their horizon."""
+    return {
+        int(found[1]): value
+        for task, value in (item.get("labels") or {}).items()
+        if (found := _TASK.fullmatch(task))
+    }
+
+
+def _known_status(item: Mapping[str, Any], horizon_days: int) -> float:
+    """Returns what follow-up, or else any label, says about a horizon: 1, 0 or NaN."""
+    if "time_days" in item:
+        status = status_at(item["time_days"], item["event"], horizon_days=horizon_days)
+        if not np.isnan(status):
+            return float(status)
+    for days, value in _stated(item).items():
+        if value == 1 and days <= horizon_days:
+            return 1.0
+        if value == 0 and days >= horizon_days:
+            return 0.0
+    return float("nan")
+
+
+def _label(item: Mapping[str, Any], horizon_days: int) -> float:
+    if _stated(item).get(horizon_days, 0) is None:
         return float("nan")
-    return float(status_at(item["time_days"], item["event"], horizon_days=horizon_days))
+    return _known_status(item, horizon_days)
+
+
+def _is_censored(item: Mapping[str, Any], horizon_days: int) -> bool:
+    """Whether the item says of this very horizon that the status is unknown at it."""
+    is_null = _stated(item).get(horizon_days, 0) is None
+    return is_null or ("time_days" in item and bool(np.isnan(_known_status(item, horizon_days))))
+
+
+def _require_sound(item: Mapping[str, Any]) -> None:
+    """Refuses an item whose follow-up or labels cannot be true; names the exam."""
+    where = f"exam {item['exam_id']}"
+    for task, value in (item.get("labels") or {}).items():
+        if _TASK.fullmatch(task) and value not in (0, 1, None):
+            raise InputDataError(
+                f"{where}: {task} is {value!r}, expected 1 (dead), 0 (alive), null."
+            )
+    if "time_days" in item or "event" in item:
+        time: Any = item.get("time_days")
+        event = item.get("event")
+        is_number = isinstance(time, int | float) and not isinstance(time, bool)
+        if not is_number or not 0 <= time < float("inf") or event not in (0, 1):
+            raise InputDataError(
+                f"{where}: time_days is {time!r} and event {event!r}, expected 0 or more days and "
+                "1 (death) or 0 (censored); correct them, or leave both out."
+            )
+    _require_consistent(item, where)
+
+
+def _require_consistent(item: Mapping[str, Any], where: str) -> None:
+    labels = {days: value for days, value in _stated(item).items() if value is not None}
+    first_dead = min((days for days, value in labels.items() if value == 1), default=None)
+    last_alive = max((days for days, value in labels.items() if value == 0), default=None)
+    if first_dead is not None and last_alive is not None and first_dead <= last_alive:
+        raise InputDataError(
+            f"{where}: dead within {first_dead} days but alive at {last_alive}; correct its labels."
+        )
+    if "time_days" not in item:
+        return
+    for days, value in labels.items():
+        if status_at(item["time_days"], item["event"], horizon_days=days) != value:
+            raise InputDataError(
+                f"{where}: dead_within_{days}_days is {value}, which does not follow from "
+                f"time_days {item['time_days']:g} and event {item['event']}; correct them, or "
+                "leave the labels out."
+            )
 
 
 def _require_outcomes(
@@ -137,18 +206,25 @@ def _require_each_patient_once(raw: Mapping[Any, Mapping[str, Any]], source: Pat
 
 
 def _log(
-    exams: Sequence[Mapping[str, Any]], tasks: Sequence[str], *, section: str, censored: str
+    exams: Sequence[Mapping[str, Any]],
+    tasks: Sequence[str],
+    *,
+    counted: npt.NDArray[np.bool_],
+    section: str,
+    censored: str,
 ) -> None:
     meaning = "counted as alive" if censored == "alive" else "no label: not in loss and AUROC"
     status = np.stack([exam["label"] for exam in exams])
-    for task, column in zip(tasks, status.T, strict=True):
+    for task, column, lost in zip(tasks, status.T, counted.T, strict=True):
+        without = int((np.isnan(column) & ~lost).sum())
         _LOGGER.info(
-            "%s, %s: %d patients, %d dead, %d alive, %d censored before (%s)",
+            "%s, %s: %d patients, %d dead, %d alive, %d censored before (%s)%s",
             task,
             section,
             len(column),
             int((column == 1).sum()),
             int((column == 0).sum()),
-            int(np.isnan(column).sum()),
+            int((np.isnan(column) & lost).sum()),
             meaning,
+            f", {without} of whom nothing is known (no label)" if without else "",
         )

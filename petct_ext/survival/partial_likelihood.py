@@ -92,17 +92,19 @@ def death_terms(
         The terms; with no death the arrays are empty and the log-likelihood is 0.
     """
     predictor = values @ coefficients
-    offset = float(predictor.max(initial=-np.inf)) if len(predictor) else 0.0
-    weight = np.exp(predictor - offset)  # the offset cancels, and nothing overflows
     last_first = np.argsort(-time_days, kind="stable")
     deaths = np.flatnonzero(event == 1)
     deaths = deaths[np.argsort(time_days[deaths], kind="stable")]
     # Number of patients with a time of at least that of the death: the length of the risk set.
     at_risk = len(time_days) - np.searchsorted(np.sort(time_days), time_days[deaths], side="left")
-    sums = [_at(np.cumsum(m[last_first], axis=0), at_risk - 1) for m in _moments(values, weight)]
+    # The largest predictor of each risk set is taken from it and cancels: nothing overflows, and no
+    # risk set vanishes beside a patient with an extreme value who is not in it.
+    offset = np.maximum.accumulate(predictor[last_first])[at_risk - 1]
+    sums = _risk_sums(values[last_first], predictor[last_first], at_risk - 1)
     if ties == "efron" and len(deaths):
         of_day, share = _tied(time_days[deaths])
-        tied = [_by_day(m[deaths], of_day) for m in _moments(values, weight)]
+        weight = np.exp(predictor[deaths] - offset)
+        tied = [_by_day(m, of_day) for m in _moments(values[deaths], weight)]
         sums = [total - _lift(share, total) * part for total, part in zip(sums, tied, strict=True)]
     total, first, second = sums
     mean = first / total[:, None]
@@ -132,8 +134,8 @@ def maximize(
         ridge: ``ridge / 2`` times the sum of squared coefficients is subtracted.
 
     Returns:
-        The maximum; ``converged`` is False if the information became singular, the steps grew
-        without end (a monotone likelihood) or did not end.
+        The maximum; ``converged`` is False if the information became singular or not positive
+        definite, the steps grew without end (a monotone likelihood) or did not end.
     """
     size = values.shape[1]
     coefficients, penalty = np.zeros(size), ridge * np.eye(size)
@@ -145,7 +147,7 @@ def maximize(
             step = np.linalg.solve(terms.information + penalty, slope)
             # What a quadratic still promises; the step is taken all the same, and doubles the
             # number of correct digits.
-            converged = float(slope @ step) < _TOLERANCE
+            converged = 0 <= float(slope @ step) < _TOLERANCE
             for _ in range(_MOST_HALVINGS):
                 trial = coefficients + step
                 terms = death_terms(values, time_days, event, coefficients=trial, ties=ties)
@@ -169,12 +171,14 @@ def baseline_hazard(terms: DeathTerms) -> tuple[Floats, Floats]:
     Efron this is Efron's version, which R's ``survfit`` uses after a fit with Efron's ties.
 
     Returns:
-        Days with deaths, ascending, and the cumulative hazard from each of them on.
+        Days with deaths, ascending, and the cumulative hazard from each of them on; infinite where
+        it is beyond float64.
     """
     days, first = np.unique(terms.time_days, return_index=True)
     if len(days) == 0:
         return days, days
-    steps = np.add.reduceat(np.exp(-terms.log_risk_sum), first)
+    with np.errstate(over="ignore"):
+        steps = np.add.reduceat(np.exp(-terms.log_risk_sum), first)
     return days, np.asarray(np.cumsum(steps))
 
 
@@ -183,8 +187,31 @@ def _moments(values: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     return weight, first, first[:, :, None] * values[:, None, :]
 
 
-def _at(sums: Floats, index: npt.NDArray[np.intp]) -> Floats:
-    return np.asarray(sums[index])
+def _risk_sums(values: Floats, predictor: Floats, last: npt.NDArray[np.intp]) -> list[Floats]:
+    """Sums the moments of the first patients up to ``last``, each sum less its largest predictor.
+
+    Args:
+        values: covariates, last patient first (N, P).
+        predictor: linear predictors in the same order (N,).
+        last: index of the last patient of each sum (D,).
+
+    Returns:
+        The sums of :func:`_moments` with weights exp(predictor - largest predictor up to there).
+    """
+    size = values.shape[1]
+    made = [np.empty((len(last), *shape)) for shape in ((), (size,), (size, size))]
+    before = [np.zeros(m.shape[1:]) for m in made]
+    highest = np.maximum.accumulate(predictor)
+    starts = np.flatnonzero(np.r_[True, np.diff(highest) > 0])  # few: patients who set a record
+    for start, stop in zip(starts, [*starts[1:], len(predictor)], strict=True):
+        shrink = np.exp(highest[start - 1] - highest[start]) if start else 1.0
+        weight = np.exp(predictor[start:stop] - highest[start])
+        inside = (last >= start) & (last < stop)
+        for number, moment in enumerate(_moments(values[start:stop], weight)):
+            sums = before[number] * shrink + np.cumsum(moment, axis=0)
+            made[number][inside] = sums[last[inside] - start]
+            before[number] = sums[-1]
+    return made
 
 
 def _tied(days: Floats) -> tuple[npt.NDArray[np.intp], Floats]:

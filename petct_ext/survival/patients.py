@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.ontology import RegionOntology
 from petct_ext.survival.covariates import (
     CovariateDesign,
     choose_regions,
@@ -35,7 +36,8 @@ class AnalysisOptions:
     """Choices of the analysis.
 
     Attributes:
-        regions: regions whose predictions enter; empty: as many as the deaths carry.
+        regions: regions whose predictions enter; empty: as many as the deaths carry of those
+            patients who have all covariates.
         fit_splits: splits on whose patients the models are fitted.
         score_split: split on which they are scored; none of ``fit_splits``.
         ties: method for deaths on the same day.
@@ -110,8 +112,8 @@ def select_patients(
 
     Raises:
         InputDataError: if the table is unsound (:func:`require_sound_table`), a patient crosses
-            splits (:func:`require_same_split`), a split has no usable patient, or a region is not
-            predicted.
+            splits (:func:`require_same_split`), a split has no usable patient, a region is not
+            predicted or a column of the table, or none is named and no task is a region.
     """
     require_sound_table(table)
     require_same_split(table, predictions)
@@ -119,6 +121,7 @@ def select_patients(
     _require_predicted(fit_rows, predictions, ", ".join(options.fit_splits))
     _require_predicted(score_rows, predictions, options.score_split)
     regions = options.regions or _regions_that_fit(fit_rows, predictions, options)
+    _require_no_columns(regions, table)
     probs = region_probabilities(predictions, regions)
     fit_rows, score_rows = (rows.join(probs, on="exam_id") for rows in (fit_rows, score_rows))
     design = learn_design(fit_rows, regions=regions, min_group=options.min_group)
@@ -221,13 +224,50 @@ def _require_predicted(rows: pd.DataFrame, predictions: pd.DataFrame, splits: st
 def _regions_that_fit(
     rows: pd.DataFrame, predictions: pd.DataFrame, options: AnalysisOptions
 ) -> tuple[str, ...]:
+    """Chooses regions by the deaths of those who will be fitted with exactly these regions."""
     predicted = predictions[predictions["exam_id"].isin(rows["exam_id"])]
-    clinical = learn_design(rows, min_group=options.min_group).columns
-    return choose_regions(
-        list(dict.fromkeys(predicted["task"])),
-        num_events=int(rows["event"].sum()),
-        num_clinical=len(clinical),
-    )
+    tasks, ontology = list(dict.fromkeys(predicted["task"])), RegionOntology.default()
+    available = [task for task in tasks if task in ontology]
+    if not available:
+        raise InputDataError(
+            f"none of the predicted tasks ({', '.join(map(str, tasks[:5]))}) is a region; give "
+            "predictions of the scan model, or choose tasks with --regions."
+        )
+    chosen = choose_regions(available, num_events=int(rows["event"].sum()), num_clinical=0)
+    while True:
+        num_events, num_clinical = _usable(rows, predicted, chosen, options)
+        carried = choose_regions(chosen, num_events=num_events, num_clinical=num_clinical)
+        if len(carried) == len(chosen):
+            return chosen
+        chosen = chosen[:-1]
+
+
+def _usable(
+    rows: pd.DataFrame,
+    predictions: pd.DataFrame,
+    regions: Sequence[str],
+    options: AnalysisOptions,
+) -> tuple[int, int]:
+    """Returns the deaths of patients with all covariates, and the number of clinical covariates."""
+    probs = region_probabilities(predictions, regions).dropna()
+    with_probs = rows[rows["exam_id"].isin(probs.index)]
+    if with_probs.empty:
+        return 0, 0
+    design = learn_design(with_probs, min_group=options.min_group)
+    complete = with_probs[design.apply(with_probs).notna().all(axis=1)]
+    if complete.empty:
+        return 0, len(design.columns)
+    design = learn_design(complete, min_group=options.min_group)
+    return int(complete["event"].sum()), len(design.columns)
+
+
+def _require_no_columns(regions: Sequence[str], table: pd.DataFrame) -> None:
+    for region in regions:
+        if region in table.columns:
+            raise InputDataError(
+                f"{region!r} is a column of the survival table and no region; leave it out of "
+                "--regions."
+            )
 
 
 def _complete(rows: pd.DataFrame, design: CovariateDesign, splits: str) -> Patients:

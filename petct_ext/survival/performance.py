@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,11 @@ from petct_ext.survival.time_dependent import time_dependent_auroc, time_depende
 __all__ = ["HorizonScores", "Predictor", "concordance_numbers", "horizon_scores", "patient_weights"]
 
 Floats = npt.NDArray[np.float64]
+
+FEWEST_PATIENTS: Final = 5
+"""Deaths, and survivors, from which on an area gets an interval: fewer make it far too narrow."""
+MOST_UNDEFINED: Final = 0.05
+"""Share of draws without an area up to which an interval is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +48,7 @@ class HorizonScores:
             AUROC only): ``model``, ``horizon_days``, ``n_dead``, ``n_alive``,
             ``n_censored_before``, ``auroc`` (cumulative/dynamic, IPCW), ``auroc_ci_low``,
             ``auroc_ci_high``, ``predicted``, ``observed``, ``observed_to_predicted``, ``brier``,
-            ``brier_scaled``.
+            ``brier_scaled``, and ``note``, which says why there is no interval.
         calibration: one row per model, horizon and group, as in ``Calibration.groups``.
     """
 
@@ -146,10 +151,11 @@ def _at_horizon(
             )
         )
         found = calibration_at(times, events, predictor.death_probability[days], horizon_days=days)
-        scores.append({"model": name, **counts, **_area(areas[-1], draws[-1]), **_accuracy(found)})
+        scores.append({"model": name, **counts, **_area(areas[-1], draws[-1], counts)})
+        scores[-1] |= _accuracy(found)
         groups.append(found.groups.assign(model=name, horizon_days=days))
     if len(areas) > 1:
-        gain = _area(areas[-1] - areas[0], draws[-1] - draws[0])
+        gain = _area(areas[-1] - areas[0], draws[-1] - draws[0], counts)
         scores.append({"model": "gain", **counts, **gain})
     return scores, groups
 
@@ -165,9 +171,29 @@ def interval(draws: npt.ArrayLike) -> list[float] | None:
     return None if np.isnan(low) else [low, high]
 
 
-def _area(value: float, draws: Floats) -> dict[str, float]:
-    low, high = percentile_interval(draws)
-    return {"auroc": value, "auroc_ci_low": low, "auroc_ci_high": high}
+def why_no_interval(draws: npt.ArrayLike, *, n_dead: int, n_alive: int) -> str:
+    """Tells why an area under the ROC curve gets no bootstrap interval; "" if it gets one.
+
+    Args:
+        draws: the area in each draw of patients (B,), NaN where it is undefined.
+        n_dead: who died within the horizon.
+        n_alive: who is known to be alive at it.
+    """
+    if not n_dead or not n_alive:
+        return ""  # there is no area either
+    if min(n_dead, n_alive) < FEWEST_PATIENTS:
+        found = f"{n_dead} dead and {n_alive} alive"
+        return f"no interval: {found}, but it needs {FEWEST_PATIENTS} of each"
+    undefined = float(np.isnan(np.asarray(draws, dtype=np.float64)).mean())
+    if undefined > MOST_UNDEFINED:
+        return f"no interval: the area is undefined in {undefined:.0%} of the draws of patients"
+    return ""
+
+
+def _area(value: float, draws: Floats, counts: Mapping[str, int]) -> dict[str, Any]:
+    note = why_no_interval(draws, n_dead=counts["n_dead"], n_alive=counts["n_alive"])
+    low, high = (float("nan"), float("nan")) if note else percentile_interval(draws)
+    return {"auroc": value, "auroc_ci_low": low, "auroc_ci_high": high, "note": note}
 
 
 def _accuracy(found: Calibration) -> dict[str, float]:

@@ -29,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 TimeTransform = Literal["km", "identity", "log"]
 
 _ALL: Final = "all covariates"
+_LEAST_INFORMATION: Final = 1e-10
+"""Share of the information about slopes that must be left when effects are estimated too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +43,8 @@ class ProportionalHazards:
             several).
         residuals: one row per death in order of time: ``time_days``, and per covariate the scaled
             Schoenfeld residual plus the estimate, whose smooth course shows how the effect changes.
-        notes: one sentence for each group with a p below the level.
+        notes: one sentence for each group with a p below the level, or without p (NaN, as its
+            slopes cannot be told from the effects with these deaths).
     """
 
     tests: pd.DataFrame
@@ -76,7 +79,8 @@ def check_proportional_hazards(
 
     Raises:
         InputDataError: if the model is penalized (its residuals do not add up to 0), was fitted on
-            others, or a death lies on day 0 while time is transformed by the logarithm.
+            others, if all deaths are of one day, or if a death lies on day 0 while time is
+            transformed by the logarithm.
     """
     times, events = np.asarray(time_days, dtype=np.float64), np.asarray(event, dtype=np.float64)
     if model.penalizer or len(covariates) != model.num_patients:
@@ -94,7 +98,8 @@ def check_proportional_hazards(
     own = np.einsum("d,dpq->pq", clock**2, terms.covariance)
     adjusted = own - cross @ np.linalg.solve(terms.information, cross)
     groups = groups or {name: [name] for name in model.covariates}
-    tests = _group_tests(model.covariates, groups, slope_score, adjusted)
+    spread = np.sqrt(np.diag(own))
+    tests = _group_tests(model.covariates, groups, slope_score, adjusted=adjusted, spread=spread)
     residuals = schoenfeld_residuals(terms, values) @ model.covariance * len(clock) + effects
     frame = pd.DataFrame(residuals, columns=list(model.covariates))
     frame.insert(0, "time_days", terms.time_days)
@@ -105,19 +110,31 @@ def _group_tests(
     covariates: Sequence[str],
     groups: Mapping[str, Sequence[str]],
     slope_score: Floats,
+    *,
     adjusted: Floats,
+    spread: Floats,
 ) -> pd.DataFrame:
     rows = []
     for name, members in {**groups, _ALL: list(covariates)}.items():
         chosen = [covariates.index(member) for member in members]
         # Slopes of other groups stay 0, so only this group's part of the matrix counts.
         score = slope_score[chosen]
-        chi_square = float(score @ np.linalg.solve(adjusted[np.ix_(chosen, chosen)], score))
-        is_single = len(chosen) == 1 and name != _ALL
+        chi_square = _chi_square(score, adjusted[np.ix_(chosen, chosen)], spread[chosen])
+        is_single = len(chosen) == 1 and name != _ALL and not np.isnan(chi_square)
         trend = ("rises" if score[0] > 0 else "falls") if is_single else ""
         p = float(stats.chi2.sf(chi_square, len(chosen)))
         rows.append((name, chi_square, len(chosen), p, trend))
     return pd.DataFrame(rows, columns=["group", "chi_square", "degrees_of_freedom", "p", "trend"])
+
+
+def _chi_square(score: Floats, variance: Floats, spread: Floats) -> float:
+    """Returns the statistic, or NaN if the deaths do not tell the slopes from the effects."""
+    if not bool((spread > 0).all()):
+        return float("nan")
+    scaled = variance / np.outer(spread, spread)  # 1 on the diagonal if effects were known
+    if float(np.linalg.eigvalsh(scaled).min()) < _LEAST_INFORMATION:
+        return float("nan")
+    return float(score @ np.linalg.solve(variance, score))
 
 
 def schoenfeld_residuals(terms: DeathTerms, values: Floats) -> Floats:
@@ -133,6 +150,11 @@ def schoenfeld_residuals(terms: DeathTerms, values: Floats) -> Floats:
 
 def _clock(deaths: Floats, times: Floats, events: Floats, *, transform: TimeTransform) -> Floats:
     """Returns g(t) at every death (D,), less its mean."""
+    if len(np.unique(deaths)) < 2:
+        raise InputDataError(
+            f"proportional hazards: all deaths ({len(deaths)}) are of one day, so that a change of "
+            "effects over time cannot be told; fit on more patients (--fit-splits)."
+        )
     if transform == "km":
         days, counts = np.unique(deaths, return_counts=True)
         at_risk = len(times) - np.searchsorted(np.sort(times), days, side="left")
@@ -152,6 +174,12 @@ def _clock(deaths: Floats, times: Floats, events: Floats, *, transform: TimeTran
 def _notes(tests: pd.DataFrame, level: float) -> tuple[str, ...]:
     notes = []
     for row in tests.to_dict("records"):
+        if np.isnan(row["p"]):
+            notes.append(
+                f"Proportional hazards are not tested for {row['group']!r}: with deaths on so few "
+                "days a change of effects over time cannot be told."
+            )
+            continue
         if row["p"] >= level or row["group"] == _ALL:
             continue
         trend = row["trend"]

@@ -14,9 +14,9 @@ from scipy import stats
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
 from petct_ext.survival.covariates import (
-    learn_design,
     region_probabilities,
     region_title,
+    with_regions,
 )
 from petct_ext.survival.cox import fit_cox
 from petct_ext.survival.discrimination import concordance
@@ -49,7 +49,11 @@ _COLUMNS: Final = (
 
 
 def single_variable_models(
-    selection: Selection, predictions: pd.DataFrame | None = None, *, ties: Ties = "efron"
+    selection: Selection,
+    predictions: pd.DataFrame | None = None,
+    *,
+    ties: Ties = "efron",
+    penalizer: float = 0.0,
 ) -> pd.DataFrame:
     """Fits one Cox model for each variable: age, indication, summary code, each region.
 
@@ -60,28 +64,30 @@ def single_variable_models(
         predictions: table in the form of ``PREDICTIONS``; its other regions are taken too, each on
             the patients who have its prediction. None for the design's regions only.
         ties: method for deaths on the same day.
+        penalizer: ridge penalty as in :func:`petct_ext.survival.cox.fit_cox`; intervals and tests
+            are approximate with one.
 
     Returns:
         One row per covariate: ``variable``, the columns of ``CoxModel.coefficients``,
         ``chi_square``, ``degrees_of_freedom``, ``p_variable`` (Wald test of the whole variable),
         ``p_holm`` (the same, corrected for the number of regions; NaN for clinical variables),
         ``c_index`` on the score patients, ``n_patients`` and ``n_events`` of the fit, and ``note``,
-        which says why a variable has no numbers.
+        which says why a variable has no numbers, and with a penalty what it has to hold.
     """
     fit, score = selection.fit, selection.score
     rows: list[dict[str, Any]] = []
     for variable, columns in selection.design.groups.items():
-        rows += _one(variable, columns, fit, score, ties=ties)
+        rows += _one(variable, columns, fit, score, ties=ties, penalizer=penalizer)
     names = _other_regions(selection, predictions)
     notes: list[tuple[str, str, str]] = []
     if predictions is not None and names:
         probs = region_probabilities(predictions, names)
         fit, score = (replace(p, rows=p.rows.join(probs, on="exam_id")) for p in (fit, score))
-        design = learn_design(fit.rows, regions=names)
+        design = with_regions(selection.design, fit.rows, names)
         fit, score = (replace(p, values=design.apply(p.rows)) for p in (fit, score))
         for variable, columns in design.groups.items():
             if columns[0] in design.region_columns:
-                rows += _one(variable, columns, fit, score, ties=ties)
+                rows += _one(variable, columns, fit, score, ties=ties, penalizer=penalizer)
         notes = [
             (f"predicted {region_title(n)}", n, "is the same for all fitted patients, or missing")
             for n in names
@@ -119,13 +125,23 @@ def _other_regions(selection: Selection, predictions: pd.DataFrame | None) -> li
 
 
 def _one(
-    variable: str, columns: Sequence[str], fit: Patients, score: Patients, *, ties: Ties
+    variable: str,
+    columns: Sequence[str],
+    fit: Patients,
+    score: Patients,
+    *,
+    ties: Ties,
+    penalizer: float,
 ) -> list[dict[str, Any]]:
     fitted, scored = (p.values[list(columns)].notna().all(axis=1) for p in (fit, score))
     rows, others = fit.rows[fitted], score.rows[scored]
     try:
         model = fit_cox(
-            fit.values.loc[fitted, list(columns)], rows["time_days"], rows["event"], ties=ties
+            fit.values.loc[fitted, list(columns)],
+            rows["time_days"],
+            rows["event"],
+            ties=ties,
+            penalizer=penalizer,
         )
     except InputDataError as error:
         return [
@@ -142,7 +158,7 @@ def _one(
         "c_index": concordance(others["time_days"], others["event"], risk),
         "n_patients": model.num_patients,
         "n_events": model.num_events,
-        "note": "",
+        "note": " ".join(model.notes) if penalizer else "",
     }
     return [
         {"variable": variable, **{str(k): v for k, v in record.items()}, **whole}

@@ -91,6 +91,32 @@ def test_dates_are_checked(tmp_path: Path) -> None:
         read_table(path, OUTCOMES)
 
 
+@pytest.mark.parametrize("date", ["2020-9-15", "2020-09-5", "20-09-15", "2020-02-30"])
+def test_dates_that_would_sort_wrongly_as_text_are_refused(tmp_path: Path, date: str) -> None:
+    path = csv(tmp_path, f"patient_id,death_date,last_contact_date\n1,,2020-01-01\n2,{date},\n")
+    with pytest.raises(InputDataError, match=rf"line 3, column 'death_date': '{date}' is not a d"):
+        read_table(path, OUTCOMES)
+
+
+def test_blanks_around_ids_make_no_second_patient(tmp_path: Path) -> None:
+    path = csv(tmp_path, "exam_id,patient_id,split\nE1,P1,test\nE2,P1 ,test\n E3,\tP1,test\n")
+    table = read_table(path, SPLITS)
+    assert table.patient_id.tolist() == ["P1"] * 3
+    assert table.exam_id.tolist() == ["E1", "E2", "E3"]
+    with pytest.raises(InputDataError, match="line 3: exam_id repeat an earlier line"):
+        read_table(csv(tmp_path, "exam_id,patient_id,split\nE1,P1,test\nE1 ,P2,test\n"), SPLITS)
+
+
+def test_id_of_blanks_only_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match=r"column 'patient_id': ' ' is empty"):
+        read_table(csv(tmp_path, "exam_id,patient_id,split\nE1, ,test\n"), SPLITS)
+
+
+def test_blanks_around_report_text_stay_since_annotations_count_characters(tmp_path: Path) -> None:
+    table = read_table(csv(tmp_path, "study_instance_uid,text\n1 ,  hot node \n"), REPORTS)
+    assert (table.study_instance_uid[0], table.text[0]) == ("1", "  hot node ")
+
+
 def test_columns_of_regions_hold_zero_one_or_nothing(tmp_path: Path) -> None:
     table = read_table(csv(tmp_path, "study_instance_uid,liver\n1,1\n2,\n"), HAND_LABELS)
     assert table.liver.isna().tolist() == [False, True]

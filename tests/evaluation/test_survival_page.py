@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from petct_ext.errors import InputDataError
@@ -50,6 +51,33 @@ def test_page_says_at_its_head_what_limits_the_numbers(folder: Path) -> None:
     assert "Artificial patients." in head
     assert "Predictions learned from WEAK labels." in head
     assert "do not carry over to another hospital" in head
+
+
+def test_page_tells_every_horizon_of_the_mortality_model_and_why_an_interval_is_missing(
+    folder: Path, tmp_path: Path
+) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    reason = "no interval: 1 dead and 90 alive, but it needs 5 of each"
+    counts = {"n_patients": 91, "n_dead": 1, "n_alive": 90, "n_censored_before": 0}
+    areas = {"auroc": 1.0, "auroc_ci": None, "c_index": 0.7, "c_index_ci": None, "note": reason}
+    scored = [
+        {"task": f"dead_within_{days}_days", "horizon_days": days, **counts, **areas}
+        for days in (45, 90)
+    ]
+    model = {"mortality_model": {**scored[1], "horizons": scored}}
+    summary = read_json(folder / "survival_summary.json") | model
+    (tmp_path / "survival_summary.json").write_text(json.dumps(summary))
+    scores = pd.read_csv(folder / "horizons.csv").assign(note="no interval: told in the table")
+    scores.to_csv(tmp_path / "horizons.csv", index=False)
+    page = build_survival_page(tmp_path)
+
+    for days in (45, 90):
+        assert f"mortality model, AUROC of dead within {days} days" in page
+    assert reason in page
+    assert "no interval: told in the table" in page
+    assert "at quantiles of the prediction" in page
+    assert "equal size" not in page
 
 
 def test_page_of_real_patients_does_not_call_them_artificial(folder: Path, tmp_path: Path) -> None:

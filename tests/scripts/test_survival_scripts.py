@@ -97,3 +97,25 @@ def test_broken_rows_may_be_left_out_and_phantoms_are_known_by_the_folder_of_the
 
     assert left_out["patient_id"].tolist() == [exams.loc[0, "patient_id"]]
     assert "Artificial patients." in (cohort / "out" / "index.html").read_text()
+
+
+def test_mortality_experiment_is_chosen_by_an_option_of_its_own(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = pd.read_csv(cohort / "predictions.csv")
+    liver = predictions[predictions["task"] == "liver"]
+    starts = [
+        liver.assign(experiment=f"mortality_from_{start}", task=f"dead_within_{days}_days")
+        for start in ("scan_model", "random")
+        for days in (90, 365)
+    ]
+    pd.concat(starts).to_csv(cohort / "mortality.csv", index=False)
+    more = ("--mortality-predictions", cohort / "mortality.csv", "--horizon-days", 90)
+    call(monkeypatch, *_arguments(cohort), *more, code=2)
+    assert "; choose one with --mortality-experiment." in capsys.readouterr().err
+
+    chosen = ("--mortality-experiment", "mortality_from_random")
+    call(monkeypatch, *_arguments(cohort), *more, *chosen)
+    summary = read_json(cohort / "out" / "survival_summary.json")
+    horizons = summary["mortality_model"]["horizons"]
+    assert [scored["horizon_days"] for scored in horizons] == [90, 365]

@@ -11,7 +11,10 @@ import pytest
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
+from petct_ext.survival.patients import select_patients
+from petct_ext.survival.performance import why_no_interval
 from petct_ext.survival.report import write_analysis
+from petct_ext.survival.univariable import single_variable_models
 
 OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200)
 
@@ -264,3 +267,98 @@ def test_penalized_analysis_of_separated_patients_says_what_was_not_tested() -> 
 def test_horizon_of_no_days_is_refused() -> None:
     with pytest.raises(InputDataError, match="horizons must be at least 1 day, got 0, 90"):
         AnalysisOptions(horizons_days=(0, 90))
+
+
+def test_deaths_of_one_day_leave_the_proportional_hazards_untested_with_the_reason() -> None:
+    table, predictions, _ = _cohort()
+    table = table.assign(time_days=table["time_days"].where(table["event"] == 0, 60.0))
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=5)
+    analysis = analyze_survival(table, predictions, options=options)
+    hazards = analysis.summary["proportional_hazards"]
+
+    assert analysis.hazards is None
+    assert (hazards["tested"], "are of one day" in hazards["note"]) == (False, True)
+    assert analysis.summary["likelihood_ratio_test"]["p"] is not None
+
+
+def test_other_regions_need_no_age_or_code_of_their_own() -> None:
+    """Seven patients with a rare indication are the only clinical covariate."""
+    table, predictions, _ = _cohort()
+    rare = table.index.isin(table.index[table["split"] == "validation"][:7])
+    table = table.assign(
+        age_years=60.0, summary_code="", indication=np.where(rare, "rare", "lymphoma")
+    )
+    options = AnalysisOptions(regions=("liver",), min_group=5, num_bootstrap=5)
+    single = analyze_survival(table, predictions, options=options).single.set_index("variable")
+
+    assert single.loc["predicted lungs", "n_patients"] == 150
+
+
+def test_penalty_reaches_the_models_of_single_variables() -> None:
+    table, predictions, _ = _cohort()
+    code = np.where((table["event"] == 0) & (table.index % 7 == 0), "1", "4")
+    table = table.assign(summary_code=code)
+    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=5)
+    selection = select_patients(table, predictions, options)
+    free, penalized = (
+        single_variable_models(selection, predictions, penalizer=p).set_index("variable")
+        for p in (0.0, 0.1)
+    )
+    single = analyze_survival(table, predictions, options=options).single.set_index("variable")
+
+    regions = ["predicted liver", "predicted lungs"]
+    full, shrunk, reported = (
+        t["log_hazard_ratio"].abs().loc[regions].to_numpy(float) for t in (free, penalized, single)
+    )
+
+    assert free["p_variable"].isna()["summary code"]
+    assert single["log_hazard_ratio"].notna()["summary code"]
+    assert "only the ridge penalty keeps" in str(single.loc["summary code", "note"])
+    assert (shrunk < full).all()
+    np.testing.assert_array_equal(reported, shrunk)
+
+
+def test_every_horizon_of_the_mortality_predictions_is_scored() -> None:
+    table, _, mortality = _cohort()
+    days = (90, 180, 365)
+    several = pd.concat([mortality.assign(task=f"dead_within_{d}_days") for d in days])
+    options = AnalysisOptions(num_bootstrap=20)
+    numbers, rows = mortality_model_auroc(table, several, options=options)
+
+    assert [scored["horizon_days"] for scored in numbers["horizons"]] == [90, 180, 365]
+    assert numbers["horizon_days"] == 365
+    for scored, day in zip(numbers["horizons"], days, strict=True):
+        alone, _ = mortality_model_auroc(
+            table, mortality.assign(task=f"dead_within_{day}_days"), options=options
+        )
+        assert alone["horizons"] == [scored]
+    assert len(rows) == 150
+
+
+def test_area_of_one_death_has_no_interval_but_a_reason() -> None:
+    table, predictions, mortality = _cohort()
+    last = table.index[table["split"] == "test"][0]
+    table["time_days"] = table["time_days"].clip(lower=60)
+    table.loc[last, ["time_days", "event"]] = [40.0, 1]
+    outcome = mortality.assign(task="dead_within_45_days")
+    options = AnalysisOptions(regions=("liver",), horizons_days=(45, 180), num_bootstrap=50)
+    numbers, _ = mortality_model_auroc(table, outcome, options=options)
+    scores = analyze_survival(table, predictions, options=options).horizons.scores
+    early, late = (scores[scores["horizon_days"] == days] for days in (45, 180))
+
+    reason = "no interval: 1 dead and 149 alive, but it needs 5 of each"
+    assert (numbers["n_dead"], numbers["auroc_ci"], numbers["note"]) == (1, None, reason)
+    assert numbers["auroc"] is not None
+    assert early["auroc"].notna().all()
+    assert early["auroc_ci_low"].isna().all()
+    assert set(early["note"]) == {reason}
+    assert late["auroc_ci_low"].notna().all()
+    assert set(late["note"]) == {""}
+
+
+def test_area_that_many_draws_lack_has_no_interval() -> None:
+    draws = np.r_[np.full(90, 0.8), np.full(10, np.nan)]
+    assert why_no_interval(draws, n_dead=9, n_alive=9).endswith("undefined in 10% of the draws of"
+                                                                " patients")  # fmt: skip
+    assert why_no_interval(draws[5:95], n_dead=9, n_alive=9) != ""
+    assert why_no_interval(draws[:94], n_dead=9, n_alive=9) == ""

@@ -137,6 +137,24 @@ def test_bad_patients_are_listed_and_the_others_go_on_if_asked(tmp_path: Path) -
         table_from_exams(_exams(tmp_path, SOUND + bad))
 
 
+def test_death_that_stands_in_the_row_of_an_earlier_exam_is_not_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = (
+        "E1,P1,2020-01-01,test,2020-05-01,2020-04-01,61,x,1\n"
+        "E2,P1,2020-03-01,test,,2020-04-01,61,x,1\n"
+        "E3,P2,2020-01-01,test,,2021-01-01,61,x,1\n"
+        "E4,P2,2020-03-01,test,,,61,x,1\n"
+    )
+    with caplog.at_level(logging.WARNING):
+        table, _ = table_from_exams(_exams(tmp_path, rows))
+
+    found = table[["exam_id", "time_days", "event"]].to_numpy().tolist()
+    assert found == [["E2", 61, 1], ["E4", 306, 0]]
+    assert "death_date stands in some rows only of 1 patients, among them P1" in caplog.text
+    assert "last_contact_date stands in some rows only of 1 patients, among them P2" in caplog.text
+
+
 def test_nobody_left_is_an_error(tmp_path: Path) -> None:
     row = "E4,P4,2020-02-01,test,2020-01-30,,61,x,1\n"
     with pytest.raises(InputDataError, match="no patient has a usable follow-up"):
@@ -169,6 +187,59 @@ def test_impossible_durations_stop_with_patient_and_exam(
 ) -> None:
     with pytest.raises(InputDataError, match=message):
         table_from_exams(_durations(tmp_path, row))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "E2,P1,2020-06-15,test,900,0,61\n",
+            "patient P1: exam E1 states death at 30 days from 2020-01-01 and exam E2 no death",
+        ),
+        ("E2,P1,2020-01-11,test,40,1,61\n", "and exam E2 death at 40 days from 2020-01-11; exam_d"),
+        ("E2,P1,2020-01-11,test,20,0,61\n", "and exam E2 no death up to 20 days"),
+    ],
+)
+def test_durations_of_one_patient_must_end_on_the_same_day(
+    tmp_path: Path, row: str, message: str
+) -> None:
+    with pytest.raises(InputDataError, match=message):
+        table_from_exams(_durations(tmp_path, row))
+    sound = "E3,P2,2020-01-01,test,10,0,61\n"
+    table, left_out = table_from_exams(_durations(tmp_path, row, sound), leave_out_bad=True)
+    assert (table["patient_id"].tolist(), left_out["patient_id"].tolist()) == (["P2"], ["P1"])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "10,1,2020-02-01,",
+            "E1 states death at 10 days from 2020-01-01, but death_date is 2020-0",
+        ),
+        ("31,0,2020-02-01,", "exam E1 has event 0 but death_date 2020-02-01"),
+        ("31,0,,2020-06-01", "but last_contact_date is 2020-06-01"),
+        ("31,1,,2020-06-01", "but last_contact_date is 2020-06-01"),
+        (",1,,2020-06-01", "exam E1 has event 1 but no death_date"),
+    ],
+)
+def test_durations_must_agree_with_dates(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "exams.csv"
+    head = "exam_id,patient_id,exam_date,split,time_days,event,death_date,last_contact_date\n"
+    path.write_text(f"{head}E1,P1,2020-01-01,test,{row}\n")
+    with pytest.raises(InputDataError, match=message):
+        table_from_exams(read_manifest(path))
+
+
+@pytest.mark.parametrize(
+    "row", ["31,1,2020-02-01,2020-01-20", "31,0,,2020-02-01", "31,1,,2020-01-20"]
+)
+def test_durations_that_agree_with_dates_are_taken(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "exams.csv"
+    head = "exam_id,patient_id,exam_date,split,time_days,event,death_date,last_contact_date\n"
+    path.write_text(f"{head}E1,P1,2020-01-01,test,{row}\n")
+    table, _ = table_from_exams(read_manifest(path))
+    assert table["time_days"].tolist() == [31]
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,72 @@ def test_label_that_is_no_outcome_is_refused(tmp_path: Path) -> None:
     path = datalist(tmp_path, item(0, labels={TASKS[0]: 0.4}))
     with pytest.raises(InputDataError, match=r"exam E0: dead_within_45_days is 0\.4, expected 1"):
         load_outcomes(path, "training", TASKS[:1])
+
+
+HORIZONS = [f"dead_within_{days}_days" for days in (90, 180, 365)]
+
+
+def _labels_of(path: Path, censored: str = "alive") -> list[list[float]]:
+    return [
+        exam["label"].tolist()
+        for exam in load_outcomes(path, "training", HORIZONS, censored=censored)
+    ]
+
+
+@pytest.mark.parametrize("censored", ["unknown", "alive"])
+def test_labels_at_other_horizons_tell_what_they_imply_and_no_more(
+    tmp_path: Path, censored: str
+) -> None:
+    early, _, late = HORIZONS
+    path = datalist(tmp_path, item(0, labels={early: 1}), item(1, labels={HORIZONS[1]: 0}),
+                    item(2, labels={late: 1}), item(3, labels={late: 0}))  # fmt: skip
+    nan = np.nan
+    np.testing.assert_array_equal(
+        _labels_of(path, censored), [[1, 1, 1], [0, 0, nan], [nan, nan, 1], [0, 0, 0]]
+    )
+
+
+def test_only_null_of_that_very_task_counts_as_alive(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    early, middle, late = HORIZONS
+    path = datalist(
+        tmp_path,
+        item(0, labels={early: 0, middle: None}),
+        item(1, labels={early: 1, middle: None}),
+        item(2, labels={late: None}),
+    )
+    nan = np.nan
+    unknown, alive = _labels_of(path, "unknown"), _labels_of(path)
+    np.testing.assert_array_equal(unknown, [[0, nan, nan], [1, nan, 1], [nan, nan, nan]])
+    np.testing.assert_array_equal(alive, [[0, 0, nan], [1, 1, 1], [nan, nan, 0]])
+    with caplog.at_level(logging.INFO):
+        _labels_of(path)
+    assert caplog.messages[-1] == (
+        f"{late}, training: 3 patients, 1 dead, 0 alive, 1 censored before (counted as alive), "
+        "1 of whom nothing is known (no label)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"time_days": 300, "event": 2}, "time_days is 300 and event 2, expected 0 or more days"),
+        ({"time_days": 300, "event": None}, "event None"),
+        ({"time_days": 300}, "event None"),
+        ({"event": 1}, "time_days is None"),
+        ({"time_days": None, "event": 0}, "time_days is None"),
+        ({"time_days": -3, "event": 0}, "time_days is -3"),
+        ({"time_days": "30", "event": 0}, "time_days is '30'"),
+        ({"time_days": 100, "event": 1, "labels": {HORIZONS[1]: 0}}, "dead_within_180_days is 0"),
+        ({"time_days": 100, "event": 0, "labels": {HORIZONS[1]: 0}}, "dead_within_180_days is 0"),
+        ({"time_days": 400, "event": 0, "labels": {HORIZONS[0]: 1}}, "dead_within_90_days is 1"),
+        ({"labels": {HORIZONS[0]: 1, HORIZONS[1]: 0}}, "dead within 90 days but alive at 180"),
+    ],
+)
+def test_item_that_cannot_be_true_is_refused_with_its_exam(
+    tmp_path: Path, fields: dict[str, Any], told: str
+) -> None:
+    path = datalist(tmp_path, item(0, time_days=5, event=0), item(1, **fields))
+    with pytest.raises(InputDataError, match=f"^exam E1: .*{told}"):
+        load_outcomes(path, "training", HORIZONS)

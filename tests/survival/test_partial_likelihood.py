@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import fit_cox
 from petct_ext.survival.partial_likelihood import (
     Ties,
@@ -139,6 +140,43 @@ def test_huge_predictors_do_not_overflow() -> None:
 
     assert np.isfinite(terms.log_likelihood)
     assert np.isfinite(terms.information).all()
+
+
+# One patient far from the others, who leaves the risk set first or late.
+FAR = np.array([[0.0628], [1.5758], [721.914], [1.9066], [0.1313]])
+DAYS, DIED = np.array([21.0, 6, 22, 17, 12]), np.array([1.0, 0, 1, 0, 1])
+
+
+@given(st.floats(-3, 3), st.permutations(range(5)), TIES)
+def test_risk_sets_without_an_extreme_patient_do_not_vanish(
+    effect: float, order: list[int], ties: Ties
+) -> None:
+    x, beta = FAR[order], np.array([effect])
+    terms = death_terms(x, DAYS, DIED, coefficients=beta, ties=ties)
+    by_hand = 0.0
+    predictor = x @ beta
+    for dead in np.flatnonzero(DIED):
+        at_risk = np.greater_equal(DAYS, DAYS[dead])
+        by_hand += float(predictor[dead] - np.logaddexp.reduce(predictor[at_risk]))
+
+    assert terms.log_likelihood == pytest.approx(by_hand, rel=1e-9, abs=1e-9)
+    assert np.isfinite(terms.score).all()
+    assert terms.information[0, 0] >= -1e-6
+
+
+def test_maximum_beside_an_extreme_patient_is_that_of_a_grid() -> None:
+    scaled = (FAR - FAR.mean()) / FAR.std(ddof=1)
+    found = maximize(scaled, DAYS, DIED)
+
+    assert found.converged
+    assert found.coefficients[0] / FAR.std(ddof=1) == pytest.approx(-1.765, abs=2e-3)
+    assert found.log_likelihood == pytest.approx(-0.7757, abs=1e-4)
+    assert found.covariance[0, 0] > 0
+
+
+def test_fit_never_returns_an_effect_without_an_interval() -> None:
+    with pytest.raises(InputDataError, match=r"'x': the hazard .* lies far from all others"):
+        fit_cox(pd.DataFrame({"x": FAR[:, 0]}), DAYS, DIED)
 
 
 def test_constant_covariate_does_not_converge() -> None:

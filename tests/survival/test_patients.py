@@ -93,3 +93,65 @@ def test_who_lacks_a_covariate_is_listed_with_what(pool: PatientPool) -> None:
             "reason": "missing: age (per decade)",
         }
     ]
+
+
+def _clinical_table(num_patients: int) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    number = np.arange(num_patients)
+    return pd.DataFrame(
+        {
+            "patient_id": [f"P{i}" for i in number],
+            "exam_id": [f"E{i}" for i in number],
+            "split": np.where(number % 2, "validation", "test"),
+            "time_days": generator.integers(10, 900, num_patients).astype(float),
+            "event": 1,
+            "age_years": generator.normal(60, 9, num_patients),
+            "sex": "F",
+            "indication": "lymphoma",
+            "summary_code": "",
+        }
+    )
+
+
+def _predictions_of(table: pd.DataFrame, *tasks: str) -> pd.DataFrame:
+    generator = np.random.default_rng(1)
+    return pd.concat(
+        table[["exam_id"]].assign(task=task, seed=0, prob=generator.uniform(size=len(table)))
+        for task in tasks
+    )
+
+
+def test_only_deaths_of_patients_with_predictions_and_covariates_carry_regions() -> None:
+    table = _clinical_table(120)
+    names = ("full", "liver", "lungs", "skeleton")
+    everyone = select_patients(table, _predictions_of(table, *names), AnalysisOptions())
+    few = _predictions_of(table[table["patient_id"].isin([f"P{i}" for i in range(40)])], *names)
+    some = select_patients(table, few, AnalysisOptions())
+    without_age = table.assign(age_years=table["age_years"].where(table.index < 32))
+    fewer = select_patients(without_age, few, AnalysisOptions())
+
+    assert len(everyone.design.regions) == 4  # 60 deaths
+    assert (int(some.fit.rows["event"].sum()), some.design.regions) == (20, names[:3])
+    assert (int(fewer.fit.rows["event"].sum()), fewer.design.regions) == (16, names[:2])
+
+
+def test_region_that_few_exams_have_does_not_take_the_deaths_of_the_others() -> None:
+    table = _clinical_table(120)
+    predictions = pd.concat(
+        [_predictions_of(table, "full", "liver"), _predictions_of(table[:16], "lungs")]
+    )
+    selection = select_patients(table, predictions, AnalysisOptions())
+
+    assert selection.design.regions == ("full", "liver")
+    assert len(selection.fit.rows) == 60
+
+
+def test_summary_code_is_no_region() -> None:
+    table = _clinical_table(40)
+    predictions = _predictions_of(table, "summary_code")
+    with pytest.raises(InputDataError, match=r"predicted tasks \(summary_code\) is a region"):
+        select_patients(table, predictions, AnalysisOptions())
+    with pytest.raises(InputDataError, match="'summary_code' is a column of the survival table"):
+        select_patients(table, predictions, AnalysisOptions(regions=("summary_code",)))
+    both = pd.concat([predictions, _predictions_of(table, "liver")])
+    assert select_patients(table, both, AnalysisOptions()).design.regions == ("liver",)

@@ -8,7 +8,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import CoxModel, fit_cox
-from petct_ext.survival.proportional_hazards import check_proportional_hazards
+from petct_ext.survival.proportional_hazards import TimeTransform, check_proportional_hazards
 
 
 def _cohort(
@@ -133,3 +133,30 @@ def test_death_on_day_zero_has_no_logarithm() -> None:
         check_proportional_hazards(
             fit_cox(x, times, events), x, time_days=times, event=events, transform="log"
         )
+
+
+@pytest.mark.parametrize("transform", ["km", "identity", "log"])
+@pytest.mark.parametrize("deaths", [1, 12])
+def test_deaths_of_one_day_tell_nothing_about_time(deaths: int, transform: TimeTransform) -> None:
+    x, times, _ = _cohort(size=60)
+    times, events = np.full(60, 40.0), np.zeros(60)
+    events[:deaths] = 1
+    model = fit_cox(x[["b"]], times, events)
+    with pytest.raises(InputDataError, match=rf"all deaths \({deaths}\) are of one day"):
+        check_proportional_hazards(
+            model, x[["b"]], time_days=times, event=events, transform=transform
+        )
+
+
+def test_group_that_deaths_on_two_days_cannot_test_has_no_number_but_a_note() -> None:
+    generator = np.random.default_rng(3)
+    x = pd.DataFrame(generator.normal(size=(60, 3)), columns=["a", "b", "c"])
+    times, events = np.full(60, 40.0), np.zeros(60)
+    times[:3], events[:6] = 20.0, 1
+    # Nobody but those at risk on day 20 differs in c, so that only that day tells of it.
+    x.loc[3:, "c"] = 0.0
+    found = check_proportional_hazards(fit_cox(x, times, events), x, time_days=times, event=events)
+    p_values = found.tests.set_index("group")["p"]
+
+    assert p_values.isna().to_dict() == {"a": False, "b": False, "c": True, "all covariates": True}
+    assert any("not tested for 'c'" in note for note in found.notes)
