@@ -27,7 +27,7 @@ from petct_ext.dicom.series import SeriesVolume
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
 
-__all__ = ["NiftiUnits", "nifti_grid", "read_nifti", "write_nifti"]
+__all__ = ["NiftiUnits", "nifti_grid", "read_nifti", "unpacked_nifti", "write_nifti"]
 
 _Image: TypeAlias = "nib.Nifti1Image | nib.Nifti2Image"
 
@@ -73,6 +73,19 @@ def nifti_grid(path: str | Path) -> Grid:
     path = Path(path)
     # Only the first bytes are there, which is all that a header needs.
     return _checked_grid(_image(_read_bytes(path, _LONGEST_HEADER_BYTES), path), path)
+
+
+def unpacked_nifti(path: str | Path) -> nib.Nifti1Image | nib.Nifti2Image:
+    """Reads a whole file into memory, which proves the checksum of a ``.gz``.
+
+    Args:
+        path: a ``.nii`` or ``.nii.gz`` file, whose header :func:`nifti_grid` has checked.
+
+    Raises:
+        InputDataError: if the file is missing, cannot be unpacked, or has no valid header.
+    """
+    path = Path(path)
+    return _image(_read_bytes(path), path)
 
 
 def read_nifti(path: str | Path, units: NiftiUnits | str) -> SeriesVolume:

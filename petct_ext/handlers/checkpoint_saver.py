@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ignite.handlers import DiskSaver
@@ -42,6 +43,16 @@ class AtomicCheckpointSaver(CheckpointSaver):
             checkpoint = getattr(self, attribute)
             if checkpoint is not None:
                 checkpoint.save_handler = _AtomicSaver(save_dir, filename)
+
+    @property
+    def best_path(self) -> Path | None:
+        """Where the best weights lie; None before any are saved."""
+        checkpoint = self._key_metric_checkpoint
+        if checkpoint is None or (last := checkpoint.last_checkpoint) is None:
+            return None
+        saver = checkpoint.save_handler
+        filename = saver.filename if isinstance(saver, _AtomicSaver) else None
+        return Path(self.save_dir) / (filename or Path(last).name)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns which weights were the best so far; a resumed training must beat them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from monai.data.utils import set_rnd
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
+from petct_ext.handlers.fingerprint import file_digest, fingerprint
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -38,16 +39,18 @@ class TrainingState:
     draw alike in all of them, the rest does not.
 
     A file of another training (other settings or data) is left aside as ``*.previous``: weights
-    of two trainings are never mixed.
+    of two trainings are never mixed. So is a file whose best weights are gone or were changed
+    since: only a new training can give them.
 
     Args:
         path: the file, e.g. ``training_state.pt`` in the folder of checkpoints.
         objects: what has ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler,
-            the saver of the best weights.
+            the saver of the best weights, whose ``best_path`` is watched.
         evaluator: its best metric is kept too.
         seed: of the training.
-        settings: files and values that make this training what it is; text of a file counts, not
-            its name.
+        settings: what makes this training what it is, see
+            :func:`petct_ext.handlers.fingerprint.fingerprint`; objects are described here, before
+            their first use.
         resume: go on from ``path`` if it is there.
     """
 
@@ -65,9 +68,14 @@ class TrainingState:
         self.objects = dict(objects)
         self.evaluator = evaluator
         self.seed = seed
-        self.settings = dict(settings or {})
         self.resume = resume
-        self._fingerprint = self._describe()
+        shapes = {}
+        if (network := self.objects.get("network")) is not None:
+            shapes = {name: tuple(item.shape) for name, item in network.state_dict().items()}
+        tensors = [f"{name}: {shape}" for name, shape in shapes.items()]
+        self.settings: dict[str, str] = fingerprint(
+            {**(settings or {}), "seed": seed, "tensors": tensors}
+        )
 
     def attach(self, engine: Engine) -> None:
         """Registers the handler; MONAI calls this for every entry of ``train_handlers``."""
@@ -82,14 +90,15 @@ class TrainingState:
             InputDataError: if the file is damaged.
         """
         state = _read(self.path) if self.path.is_file() else None
+        why_not = None if state is None else self._why_not(state, engine)
         idist.barrier()  # read by all before it is moved
         if state is None:
             return
-        if not self.resume or state["fingerprint"] != self._fingerprint:
+        if why_not is not None:
             aside = self.path.with_suffix(".previous")
             if idist.get_rank() == 0:
                 self.path.replace(aside)
-            _LOGGER.info("%s is of another training; it is now %s", self.path.name, aside.name)
+            _LOGGER.info("%s %s; it is now %s", self.path.name, why_not, aside.name)
             return
         for name, item in self.objects.items():
             item.load_state_dict(state["objects"][name])
@@ -121,26 +130,62 @@ class TrainingState:
         if idist.get_rank() > 0:
             return
         state = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": self.settings,
             "epoch": engine.state.epoch,
             "iteration": engine.state.iteration,
             "objects": {name: item.state_dict() for name, item in self.objects.items()},
             "best": _best(engine),
             "best_validation": _best(self.evaluator),
+            "best_weights": self._digest_of_best(),
         }
         with atomic_path(self.path) as partial:
             torch.save(state, partial)
 
-    def _describe(self) -> str:
-        digest = hashlib.sha256(f"{self.seed}".encode())
-        for name, value in sorted(self.settings.items()):
-            is_file = isinstance(value, str | Path) and Path(value).is_file()
-            text = Path(value).read_bytes() if is_file else repr(value).encode()
-            digest.update(name.encode() + b"\0" + text + b"\0")
-        network = self.objects.get("network")
-        for name, tensor in network.state_dict().items() if network is not None else ():
-            digest.update(f"{name}:{tuple(tensor.shape)};".encode())
-        return digest.hexdigest()
+    def _why_not(self, state: Mapping[str, Any], engine: Engine) -> str | None:
+        """Returns why the training cannot go on from a state, None if it can."""
+        if not self.resume:
+            return "is not resumed"
+        if (kept := state["fingerprint"]) != self.settings:
+            return f"is of another training ({_differences(kept, self.settings)})"
+        if self._has_best_weights(state, engine):
+            return None
+        return "belongs to best weights that are gone or were changed; the training starts anew"
+
+    def _has_best_weights(self, state: Mapping[str, Any], engine: Engine) -> bool:
+        expected = state["best_weights"]
+        if expected is None:
+            return True
+        name, digest = expected
+        path = self.path.parent / name
+        if file_digest(path) == digest:
+            return True
+        # A kill between the saver and this handler leaves the weights of the epoch that now runs
+        # again. After the last epoch none does.
+        was_in_epoch = state["epoch"] < (engine.state.max_epochs or 0)
+        is_newer = path.is_file() and path.stat().st_mtime_ns >= self.path.stat().st_mtime_ns
+        return was_in_epoch and is_newer and _is_loadable(path)
+
+    def _digest_of_best(self) -> tuple[str, str] | None:
+        path: Path | None = getattr(self.objects.get("best_weights"), "best_path", None)
+        digest = None if path is None else file_digest(path)
+        if path is None or digest is None:
+            return None
+        return os.path.relpath(path, self.path.parent), digest
+
+
+def _differences(kept: Any, now: Mapping[str, str]) -> str:
+    if not isinstance(kept, dict):
+        return "of an older version"
+    names = sorted(name for name in kept.keys() | now.keys() if kept.get(name) != now.get(name))
+    return f"{', '.join(names)} differ"
+
+
+def _is_loadable(path: Path) -> bool:
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises what it likes for a damaged file
+        return False
+    return True
 
 
 def _generators(loader: Any) -> Iterator[torch.Generator]:

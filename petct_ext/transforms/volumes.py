@@ -17,11 +17,13 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
-from nibabel.orientations import apply_orientation, io_orientation
+from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petct_ext.dicom.nifti import nifti_grid
+from petct_ext.dicom.nifti import nifti_grid, unpacked_nifti
+from petct_ext.dicom.resample import Grid
 from petct_ext.errors import InputDataError
 from petct_ext.keys import CT, EXAM_ID, PET
 
@@ -30,6 +32,8 @@ __all__ = ["SCALE", "LoadPreparedd", "ToPhysicalUnitsd", "count_slices"]
 SCALE: Final = "_scale"
 """Behind the key of a volume: its slope and intercept, ``value = slope * stored + intercept``."""
 
+# A header rounds an affine to float32, which is below a thousandth of a voxel over an exam.
+_LARGEST_SHIFT_VOXELS = 0.01
 _UPRIGHT = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 
 
@@ -68,19 +72,21 @@ class LoadPreparedd(MapTransform):
 
         Raises:
             InputDataError: if a file is missing, damaged, cut off or no volume, has too few slices,
-                or the volumes of the exam differ in shape.
+                or the volumes of the exam differ in shape or place.
         """
         item = dict(data)
+        grids = []
         try:
             for key in self.key_iterator(item):
-                item[key], item[f"{key}{SCALE}"] = _read(Path(item[key]))
-            self._check([item[key] for key in self.key_iterator(item)])
+                item[key], item[f"{key}{SCALE}"], grid = _read(Path(item[key]))
+                grids.append(grid)
+            self._check(grids)
         except InputDataError as error:
             raise InputDataError(f"exam {data.get(EXAM_ID, 'without id')}: {error}") from None
         return item
 
-    def _check(self, volumes: list[Tensor]) -> None:
-        shapes = [tuple(volume.shape[1:]) for volume in volumes]
+    def _check(self, grids: list[Grid]) -> None:
+        shapes = [grid.shape for grid in grids]
         if len(set(shapes)) > 1:
             raise InputDataError(
                 f"its volumes {', '.join(map(str, self.keys))} have shapes "
@@ -92,6 +98,13 @@ class LoadPreparedd(MapTransform):
                 f"it has {shapes[0][2]} slices; at least {self.min_slices} are needed (min_slices "
                 "of the configuration). Leave the exam out."
             )
+        for key, grid in zip(self.keys[1:], grids[1:], strict=False):
+            if (shift := _shift(grids[0], grid)) > _LARGEST_SHIFT_VOXELS:
+                raise InputDataError(
+                    f"its volumes {self.keys[0]} ({_place(grids[0])}) and {key} ({_place(grid)}) "
+                    f"lie up to {shift:.3g} voxels apart, but one grid is needed; run "
+                    "scripts/prepare_exams.py."
+                )
 
 
 class ToPhysicalUnitsd(MapTransform):
@@ -122,10 +135,23 @@ def count_slices(path: str | Path) -> int:
     return grid.shape[int(np.flatnonzero(io_orientation(grid.affine)[:, 0] == 2)[0])]
 
 
-def _read(path: Path) -> tuple[Tensor, tuple[float, float]]:
-    """Returns a volume (1, X, Y, Z), axes to RAS, with its slope and intercept."""
+def _shift(one: Grid, other: Grid) -> float:
+    """Returns how far apart two grids of one shape put a voxel at most, in voxels."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in one.shape])).reshape(3, -1).T
+    moved = apply_affine(np.linalg.inv(one.affine) @ other.affine, corners)
+    return float(np.linalg.norm(moved - corners, axis=1).max())
+
+
+def _place(grid: Grid) -> str:
+    spacing = " x ".join(f"{mm:.5g}" for mm in voxel_sizes(grid.affine))
+    origin = ", ".join(f"{mm:.6g}" for mm in grid.affine[:3, 3])
+    return f"voxels of {spacing} mm from ({origin}) mm"
+
+
+def _read(path: Path) -> tuple[Tensor, tuple[float, float], Grid]:
+    """Returns a volume (1, X, Y, Z), axes to RAS, its slope and intercept, and its place."""
     grid = nifti_grid(path)  # says what is wrong with a header
-    image = nib.load(path)
+    image = unpacked_nifti(path) if path.suffix == ".gz" else nib.load(path)
     try:
         stored, scale = _values(image, path)
     except (OSError, ValueError, EOFError) as error:
@@ -137,7 +163,9 @@ def _read(path: Path) -> tuple[Tensor, tuple[float, float]]:
     orientation = io_orientation(grid.affine)
     if not np.array_equal(orientation, _UPRIGHT):
         stored = np.asfortranarray(apply_orientation(stored, orientation))
-    return torch.from_numpy(stored)[None], scale
+        affine = grid.affine @ inv_ornt_aff(orientation, grid.shape)
+        grid = Grid((stored.shape[0], stored.shape[1], stored.shape[2]), affine)
+    return torch.from_numpy(stored)[None], scale, grid
 
 
 def _values(image: Any, path: Path) -> tuple[NDArray[Any], tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def write(
     image.header.set_slope_inter(slope, inter)
     nib.save(image, path)
     return str(path)
+
+
+def from_origin(voxels: float) -> np.ndarray:
+    """Returns a shift along all axes."""
+    shift = np.eye(4)
+    shift[:3, 3] = voxels
+    return shift
 
 
 def load(path: str, **options: Any) -> dict[Any, Any]:
@@ -142,3 +150,51 @@ def test_volumes_of_another_grid_are_refused(stored: np.ndarray, tmp_path: Path)
     }
     with pytest.raises(InputDataError, match=r"exam E1: its volumes pet, ct have shapes \(5, 4, 9"):
         LoadPreparedd()(item)
+
+
+@pytest.mark.parametrize(
+    ("change", "ct_place"),
+    [
+        (np.diag([1.0, 1.0, 1.1, 1.0]), r"voxels of 2 x 2 x 3\.3 mm from \(0, 0, 0\) mm"),
+        (from_origin(0.1), r"voxels of 2 x 2 x 3 mm from \(0\.2,"),
+    ],
+    ids=["spacing", "origin"],
+)
+def test_volumes_of_one_shape_at_two_places_are_refused(
+    stored: np.ndarray, tmp_path: Path, change: np.ndarray, ct_place: str
+) -> None:
+    item: dict[Any, Any] = {
+        "exam_id": "E1",
+        "pet": write(tmp_path / "pet.nii", stored),
+        "ct": write(tmp_path / "ct.nii", stored, RAS @ change),
+    }
+    message = rf"exam E1: its volumes pet \(voxels of 2 x 2 x 3 mm from .*\) and ct \({ct_place}"
+    with pytest.raises(InputDataError, match=message):
+        LoadPreparedd()(item)
+
+
+def test_one_grid_may_be_stored_with_other_axes_and_rounding(
+    stored: np.ndarray, tmp_path: Path
+) -> None:
+    affine = RAS + np.array([[0, 0, 0, -251.3], [0, 0, 0, 99.1], [0, 0, 0, -1203.7], [0] * 4])
+    left = nib.orientations.axcodes2ornt("LPS")
+    image = nib.Nifti1Image(stored, affine).as_reoriented(left)
+    turned = image.affine * (1 + 1e-7)
+    item = LoadPreparedd()(
+        {
+            "exam_id": "E1",
+            "pet": write(tmp_path / "pet.nii", stored, affine),
+            "ct": write(tmp_path / "ct.nii", np.asarray(image.dataobj), turned),
+        }
+    )
+    assert torch.equal(item["pet"], item["ct"])
+
+
+def test_wrong_byte_in_a_packed_file_is_found(stored: np.ndarray, tmp_path: Path) -> None:
+    """Without compression the damaged file unpacks, to another voxel; its checksum tells."""
+    raw = Path(write(tmp_path / "pet.nii", stored)).read_bytes()
+    damaged = bytearray(gzip.compress(raw, compresslevel=0))
+    damaged[-40] ^= 1
+    (tmp_path / "pet.nii.gz").write_bytes(damaged)
+    with pytest.raises(InputDataError, match=r"exam E1: pet\.nii\.gz cannot be unpacked \(CRC"):
+        load(str(tmp_path / "pet.nii.gz"))
