@@ -1,4 +1,4 @@
-r"""Rebuilds the scan model that ships with the bundle: models/model.pt, in half precision.
+r"""Rebuilds the scan model that ships with the bundle: models/model.pt, mostly in half precision.
 
 Trains the bundle's default (multi-task, attention, weak labels) at reduced size on a work folder
 made from artificial patients, scores the test patients against the phantoms' truth, and checks that
