@@ -6,6 +6,8 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -188,7 +190,7 @@ def test_unreadable_file_is_one_failed_exam(work: Path) -> None:
     (work / "volumes" / "E1" / "exam.json").unlink()
     for folder in (work, *work.rglob("*")):
         os.chown(folder, 65534, 65534)
-    for parent in work.parents[:3]:
+    for parent in takewhile(lambda path: path != Path(tempfile.gettempdir()), work.parents):
         parent.chmod(0o755)
     done = run_apart(work, "os.setuid(65534)")
     assert done.returncode == 0, done.stderr

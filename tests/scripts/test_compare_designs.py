@@ -91,6 +91,7 @@ def test_bad_input_is_told_in_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five processes of MONAI, on a busy machine
 def test_one_failed_training_leaves_the_others_and_nothing_is_trained_twice(work: Path) -> None:
     out = work / "designs"
     (out / "runs" / "single_task" / "seed0" / "liver" / "model.pt").mkdir(parents=True)
