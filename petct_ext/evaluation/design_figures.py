@@ -37,7 +37,9 @@ def draw_designs(table: pd.DataFrame) -> Figure:
     counts = [len(rows) for _, rows in groups]
     with figure_style():
         figure = Figure(figsize=(8, 1.1 + 0.42 * sum(counts) + 0.9 * len(groups)))
-        panels = figure.subplots(len(groups), 1, height_ratios=counts, squeeze=False)[:, 0]
+        panels = figure.subplots(len(groups), 1, height_ratios=counts, sharex=True, squeeze=False)[
+            :, 0
+        ]
         for axes, (group, rows) in zip(panels, groups, strict=True):
             _draw_group(axes, str(group), rows)
         panels[-1].set_xlabel(

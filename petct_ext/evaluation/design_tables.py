@@ -29,6 +29,9 @@ MIN_EXAMS: Final = 3
 """A region with fewer exams is not counted over regions and not shown."""
 
 
+_MEASURED: Final = ("mass", "chance", "best", "hit", "hit_chance")
+
+
 @dataclass(frozen=True, slots=True)
 class RegionGroup:
     """Regions over which the mean area is taken.
@@ -114,14 +117,13 @@ def localization_table(
         seed: of the draws.
 
     Returns:
-        One row per design, map, box and region: ``n`` exams, ``mass`` and ``chance`` (means over
-        exams, of seeds first), ``ratio`` (mass over chance) with ``ratio_ci_*``, ``hit`` and
-        ``hit_chance``. The row :data:`ALL_REGIONS` has the means over regions with at least
-        :data:`MIN_EXAMS` exams, and as ratio the median of their ratios.
+        One row per design, map, box and region: ``n`` exams, ``mass``, ``chance`` and ``best``
+        (means over exams, of seeds first), ``ratio`` (mass over chance) with ``ratio_ci_*``,
+        ``hit`` and ``hit_chance``. The row :data:`ALL_REGIONS` has the means over regions with
+        at least :data:`MIN_EXAMS` exams, and as ratio the median of their ratios.
     """
     keys = ["design", "map", "box", "region", "exam_id"]
-    values = ["mass", "chance", "hit", "hit_chance"]
-    means = measured.groupby(keys, sort=False)[values].mean().reset_index()
+    means = measured.groupby(keys, sort=False)[list(_MEASURED)].mean().reset_index()
     rows: list[dict[str, Any]] = []
     for (design, name, box), part in means.groupby(["design", "map", "box"], sort=False):
         about = {"design": design, "map": name, "box": box}
@@ -204,7 +206,7 @@ def _localization_rows(
 
 
 def _summary(region: str, rows: pd.DataFrame, ratios: Floats) -> dict[str, Any]:
-    means = {n: float(rows[n].mean()) for n in ("mass", "chance", "hit", "hit_chance")}
+    means = {name: float(rows[name].mean()) for name in _MEASURED}
     low, high = percentile_interval(ratios)
     ratio = means["mass"] / means["chance"]
     return {
@@ -228,7 +230,7 @@ def _overall(
         **{name: rows[0][name] for name in ("design", "map", "box")},
         "region": ALL_REGIONS,
         "n": int(table["n"].sum()),
-        **{n: float(table[n].mean()) for n in ("mass", "chance", "hit", "hit_chance")},
+        **{name: float(table[name].mean()) for name in _MEASURED},
         "ratio": float(table["ratio"].median()),
         "ratio_ci_low": low,
         "ratio_ci_high": high,

@@ -123,12 +123,18 @@ def box_shares(
     inside = np.zeros(spatial_size)
     for low, high in corners:
         sides = [_overlap(low[k], high[k], spatial_size[k]) for k in range(3)]
-        covered = sides[0][:, None, None] * sides[1][None, :, None] * sides[2][None, None, :]
-        np.maximum(inside, covered, out=inside)
+        if not all(side.any() for side in sides):
+            continue
+        there = tuple(slice(*(np.flatnonzero(side)[[0, -1]] + [0, 1])) for side in sides)
+        x, y, z = (side[cut] for side, cut in zip(sides, there, strict=True))
+        covered = x[:, None, None] * y[None, :, None] * z[None, None, :]
+        np.maximum(inside[there], covered, out=inside[there])
+    of_axes = []
     for axis, stride in enumerate(strides):
         first = (stride - 1) / 2 if first_center is None else first_center[axis]
-        weights = _voxels_of_positions(first, stride, grid[axis], spatial_size[axis])
-        inside = np.moveaxis(np.tensordot(weights, inside, (1, axis)), 0, axis)
+        of_axes.append(_voxels_of_positions(first, stride, grid[axis], spatial_size[axis]))
+    inside = (of_axes[0] @ inside.reshape(len(inside), -1)).reshape(-1, *inside.shape[1:])
+    inside = of_axes[1] @ inside @ of_axes[2].T
     return np.asarray(np.clip(inside, 0, 1))  # rounding
 
 
@@ -161,9 +167,10 @@ def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per exam, region that holds a lesion, map and box: ``exam_id``, ``region``, ``map``
         (attention or evidence), ``box`` (lesion or region), ``mass`` (share of the map inside),
-        ``chance``, ``hit`` (whether the largest value is at a position that touches a box) and
-        ``hit_chance`` (share of such positions). ``mass`` and ``hit`` are NaN where nothing adds
-        to the logit.
+        ``chance``, ``best`` (share of the position that lies most inside: what a map with all of
+        its mass there would have), ``hit`` (whether the largest value is at a position that touches
+        a box) and ``hit_chance`` (share of such positions). ``mass`` and ``hit`` are NaN where
+        nothing adds to the logit.
 
     Raises:
         InputDataError: if no exam of the model has a lesion in one of its regions.
@@ -219,14 +226,14 @@ def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[st
 def _boxes_of(region: str, boxes: pd.DataFrame) -> dict[str, Floats]:
     """Returns the boxes (N, 2, 3) by kind; nothing if the region holds no lesion."""
     held = RegionOntology.default().parts(region) | {region}
-    lesions = boxes[(boxes["kind"] == "lesion") & boxes["region"].isin(list(held))]
-    around = boxes[(boxes["kind"] == "region") & (boxes["region"] == region)]
-    if lesions.empty:
+    kinds, regions = boxes["kind"].tolist(), boxes["region"].tolist()
+    lesions = [k == "lesion" and r in held for k, r in zip(kinds, regions, strict=True)]
+    around = [k == "region" and r == region for k, r in zip(kinds, regions, strict=True)]
+    if not any(lesions):
         return {}
+    corners = boxes[[*_LOW, *_HIGH]].to_numpy(dtype=np.float64).reshape(-1, 2, 3)
     return {
-        kind: rows[[*_LOW, *_HIGH]].to_numpy(dtype=np.float64).reshape(-1, 2, 3)
-        for kind, rows in (("lesion", lesions), ("region", around))
-        if len(rows)
+        kind: corners[rows] for kind, rows in (("lesion", lesions), ("region", around)) if any(rows)
     }
 
 
@@ -238,6 +245,7 @@ def _measure(values: Floats, shares: Floats) -> dict[str, float]:
     return {
         "mass": mass_inside(values, shares),
         "chance": float(shares.mean()),
+        "best": float(shares.max()),
         "hit": float(touched[peak].mean()) if has_mass else float("nan"),
         "hit_chance": float(touched.mean()),
     }

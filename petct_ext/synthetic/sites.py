@@ -18,7 +18,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.anatomy import Body, organ_at
-from petct_ext.synthetic.shapes import Ellipsoid, FloatArray
+from petct_ext.synthetic.shapes import Ellipsoid, FloatArray, Shape
 
 __all__ = ["has_site", "lobe_at", "site_box_mm", "site_mm"]
 
@@ -26,7 +26,7 @@ _CANDIDATES = 24
 _ROUNDS = 20
 _SKIN_MM = 4.0  # a lesion's center lies at least this deep below the skin
 _NODE_MM = 10.0  # radius of a usual lesion around its center
-_LOBE_STEPS = 15
+_LOBE_STEPS = 29
 _ONE_SEX = {"prostate": "M", "uterus": "F", "ovary": "F"}
 
 
@@ -184,17 +184,21 @@ def _organ_box(site: dict[str, Any], side: str, body: Body) -> FloatArray:
     lobes = site.get("lobes")
     if lobes:
         shapes = [part.shape for part in body.of(organs, lobes[0].partition("_")[0])]
-        inside = [_lobe_points(s, lobes) for s in shapes if isinstance(s, Ellipsoid)]
-        return _around(np.concatenate(inside))
+        return _around(np.concatenate([_lobe_box(s, lobes) for s in shapes]))
     box = _around(np.concatenate([p.shape.bounds() for p in body.of(organs, side)]))
     if "z" in site:
         box[:, 2] = np.clip(box[:, 2], *body.frame.heights(np.array(site["z"], np.float32)))
     return box
 
 
-def _lobe_points(lung: Ellipsoid, lobes: list[str]) -> FloatArray:
+def _lobe_box(shape: Shape, lobes: list[str]) -> FloatArray:
+    """Returns a box around lobes of a lung, two steps of the search wider than what was found."""
+    if not isinstance(shape, Ellipsoid):
+        return np.stack(shape.bounds())
     axis = np.linspace(-1, 1, _LOBE_STEPS, dtype=np.float32)
     ball = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = lung.center + ball[np.square(ball).sum(axis=1) <= 1] * lung.semi_axes
-    found: FloatArray = points[np.isin(lobe_at(points, lung), lobes)]
-    return found
+    points = shape.center + ball[np.square(ball).sum(axis=1) <= 1] * shape.semi_axes
+    found = _around(points[np.isin(lobe_at(points, shape), lobes)])
+    step = 2 * 2 / (_LOBE_STEPS - 1) * shape.semi_axes
+    low, high = shape.bounds()
+    return np.stack([np.maximum(found[0] - step, low), np.minimum(found[1] + step, high)])

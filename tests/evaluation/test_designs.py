@@ -92,7 +92,8 @@ def measured(factor: float) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [
         {"design": REFERENCE, "seed": seed, "exam_id": exam, "region": region, "map": name,
-         "box": box, "mass": factor * chance, "chance": chance, "hit": 1.0, "hit_chance": 0.1}
+         "box": box, "mass": factor * chance, "chance": chance, "best": 0.9,
+         "hit": 1.0, "hit_chance": 0.1}
         for box in ("lesion", "region")
         for name in ("attention", "evidence")
         for region in REGIONS

@@ -128,8 +128,10 @@ def test_exams_with_lesions_are_measured_in_regions_that_hold_them(tmp_path: Pat
     assert set(measured["map"]) == {"attention", "evidence"}
     assert set(measured["box"]) == {"lesion", "region"}
     assert not measured.duplicated(["region", "map", "box"]).any()
-    for column in ("mass", "chance", "hit", "hit_chance"):
+    for column in ("mass", "chance", "best", "hit", "hit_chance"):
         assert measured[column].dropna().between(0, 1).all()
+    assert (measured["chance"] <= measured["best"]).all()
+    assert (measured["mass"].dropna() <= measured["best"][measured["mass"].notna()] + 1e-9).all()
     attention = measured[(measured["map"] == "attention") & (measured["box"] == "lesion")]
     assert (attention["mass"] != attention["chance"]).any()
 
