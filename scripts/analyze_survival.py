@@ -35,10 +35,11 @@ import pandas as pd
 
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.schemas import PREDICTIONS, SURVIVAL, read_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.evaluation.run_facts import read_run_facts
 from petct_ext.evaluation.survival_page import write_survival_page
-from petct_ext.files import atomic_path, make_folder
+from petct_ext.files import make_folder
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
 from petct_ext.survival.manifest import read_manifest, table_from_exams
 from petct_ext.survival.report import write_analysis
@@ -91,8 +92,7 @@ def _read_table(arguments: argparse.Namespace) -> pd.DataFrame:
     table, left_out = table_from_exams(
         read_manifest(arguments.exams), leave_out_bad=arguments.leave_out_bad
     )
-    with atomic_path(arguments.out / "left_out.csv") as partial:
-        left_out.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(left_out, arguments.out / "left_out.csv")
     return table
 
 

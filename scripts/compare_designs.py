@@ -33,6 +33,7 @@ import pandas as pd
 
 from petct_ext.command_line import SOME_FAILED, new_parser, progress, run
 from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, read_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
 from petct_ext.evaluation.design_figures import draw_designs, draw_localization
 from petct_ext.evaluation.design_page import designs_page
@@ -41,7 +42,7 @@ from petct_ext.evaluation.designs import DESIGNS, REFERENCE, SINGLE_TASK, choose
 from petct_ext.evaluation.predictions import as_experiments, read_predictions, use_hand_labels
 from petct_ext.evaluation.region_table import region_table
 from petct_ext.figure_files import save_figure
-from petct_ext.files import atomic_path, make_folder, read_json, write_text
+from petct_ext.files import make_folder, read_json, write_text
 from petct_ext.finetuning.design_trainings import SIZES, DesignStudy, Training, train_all
 from petct_ext.finetuning.plans import RARE_REGIONS
 from petct_ext.interpretation.exam_pictures import load_scan_model
@@ -169,8 +170,7 @@ def facts_of(study: DesignStudy) -> str:
 
 
 def write_rows(rows: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as partial:
-        rows.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+    write_csv(rows, path, float_format="%.6g")
 
 
 if __name__ == "__main__":

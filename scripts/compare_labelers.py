@@ -21,13 +21,13 @@ import pandas as pd
 from petct_ext.bundle_root import bundle_root
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.annotated_texts import read_annotated_texts
+from petct_ext.data.tables import write_csv
 from petct_ext.evaluation.labeler_comparison import (
     MentionLabeler,
     compare_labelers,
     list_errors,
 )
 from petct_ext.evaluation.tagging_scores import score_tagging
-from petct_ext.files import atomic_path
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
 
@@ -44,16 +44,14 @@ def main(arguments: argparse.Namespace) -> None:
         labelers, texts, RegionOntology.default(), draws=arguments.draws, seed=arguments.seed
     )
     path = arguments.out / "labeler_comparison.csv"
-    with atomic_path(path) as partial:
-        table.to_csv(partial, index=False)
+    write_csv(table, path)
     print_summary(table)
     print(path)
     tagging = score_tagging(
         texts, RegionOntology.default(), draws=arguments.draws, seed=arguments.seed
     )
     path = arguments.out / "tagging_scores.csv"
-    with atomic_path(path) as partial:
-        tagging.to_csv(partial, index=False)
+    write_csv(tagging, path)
     for row in tagging.to_dict("records"):
         interval = f"({row['low']:.3f}-{row['high']:.3f})"
         print(f"tagging {row['what']:15s} {row['value']:.3f} {interval} of {row['num']:.0f}")
@@ -65,8 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
             for row in list_errors(labeler, texts)
         ]
         path = arguments.out / "private" / "labeler_errors.csv"
-        with atomic_path(path) as partial:
-            pd.DataFrame(rows).to_csv(partial, index=False)
+        write_csv(pd.DataFrame(rows), path)
         print(f"{path}: {len(rows)} errors, with report text")
 
 

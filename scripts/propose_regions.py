@@ -17,7 +17,7 @@ import pandas as pd
 
 from petct_ext.command_line import new_parser, progress, run
 from petct_ext.data.report_rows import read_report_rows
-from petct_ext.files import atomic_path
+from petct_ext.data.tables import write_csv
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.ngrams import count_untagged_ngrams
 
@@ -28,10 +28,9 @@ def main(arguments: argparse.Namespace) -> None:
     table, problems = read_report_rows(arguments.reports, encoding=arguments.encoding)
     texts = progress(table["text"].tolist(), "reports")
     found = count_untagged_ngrams(texts, ontology, min_count=arguments.min_count)
-    with atomic_path(arguments.out) as partial:
-        columns = ["words", "count", "beside", "share"]
-        rows = pd.DataFrame([asdict(ngram) for ngram in found], columns=columns)
-        rows.to_csv(partial, index=False, lineterminator="\n")
+    columns = ["words", "count", "beside", "share"]
+    rows = pd.DataFrame([asdict(ngram) for ngram in found], columns=columns)
+    write_csv(rows, arguments.out)
     for problem in problems[:5]:
         print(f"left out: line {problem.line}: {problem.message}")
     print(f"{len(found)} k-grams in {len(table)} reports: {arguments.out}")

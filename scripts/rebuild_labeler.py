@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from petct_ext.command_line import new_parser, run
 from petct_ext.data.annotated_texts import items_of_texts, read_annotated_texts
+from petct_ext.data.tables import write_csv
 from petct_ext.engines.labeler_training import FitSettings
 from petct_ext.engines.shipped_labeler import (
     FoldedLabeler,
@@ -31,7 +32,6 @@ from petct_ext.engines.shipped_labeler import (
     train_tuned,
 )
 from petct_ext.evaluation.labeler_comparison import MentionLabeler, compare_labelers
-from petct_ext.files import atomic_path
 from petct_ext.networks.report_classifier import ReportClassifier
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
@@ -79,8 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
         }
         table = compare_labelers(labelers, texts, ontology)
         path = arguments.cross_validate / "labeler_comparison.csv"
-        with atomic_path(path) as partial:
-            table.to_csv(partial, index=False)
+        write_csv(table, path)
         print(path)
 
 

@@ -12,12 +12,13 @@ import pandas as pd
 
 from petct_ext.data.exam_rows import exam_row, identifier_row, series_rows
 from petct_ext.data.schemas import EXAMS, IDENTIFIERS, SERIES, write_table
+from petct_ext.data.tables import write_csv
 from petct_ext.dicom.archive import read_archive
 from petct_ext.dicom.exam import choose_exams
 from petct_ext.dicom.pseudonyms import Pseudonyms
 from petct_ext.dicom.series_groups import group_studies
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path, make_folder, write_json
+from petct_ext.files import make_folder, write_json
 
 __all__ = ["ExamIndex", "count_reasons", "index_exams", "write_index"]
 
@@ -149,5 +150,4 @@ def _write_unread(unread: Mapping[str, str], path: Path) -> None:
         {"path": name.encode("utf-8", "backslashreplace").decode(), "reason": reason}
         for name, reason in sorted(unread.items())
     ]
-    with atomic_path(path) as partial:
-        pd.DataFrame(rows, columns=["path", "reason"]).to_csv(partial, index=False)
+    write_csv(pd.DataFrame(rows, columns=["path", "reason"]), path)

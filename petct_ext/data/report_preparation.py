@@ -19,8 +19,9 @@ from petct_ext.data.report_items import (
 )
 from petct_ext.data.report_rows import RowProblem, read_report_rows
 from petct_ext.data.schemas import ANNOTATIONS, IDENTIFIERS, SPLITS, read_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.files import atomic_path, write_text
+from petct_ext.files import write_text
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.vocabulary import learn_vocabulary, save_tokenizer
 
@@ -186,9 +187,8 @@ def _by_exam(damaged: list[RowProblem], known: pd.DataFrame) -> list[dict[str, A
 
 
 def _write_problems(problems: list[dict[str, Any]], path: Path) -> None:
-    with atomic_path(path) as partial:
-        table = pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS))
-        table.to_csv(partial, index=False, lineterminator="\n")
+    table = pd.DataFrame(problems, columns=list(_PROBLEM_COLUMNS))
+    write_csv(table, path)
     for problem in problems[:_MAX_TOLD]:
         where = f"reports.csv, line {problem['line']}: " if problem["line"] else ""
         _log.warning("%s%s %s", where, problem["exam_id"], problem["problem"])

@@ -24,8 +24,8 @@ from petct_ext.data.report_items import (
 )
 from petct_ext.data.report_rows import read_text_rows
 from petct_ext.data.schemas import LABELS, MENTIONS, read_table, write_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path
 from petct_ext.labels import exam_labels
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports import join_repeats
@@ -174,8 +174,7 @@ def _tag(name: str, text: str, tagger: SentenceTagger) -> tuple[list[dict[str, A
 
 def _report(rows: list[dict[str, str]], status: str | Path | None) -> None:
     if status is not None:
-        with atomic_path(status) as partial:
-            pd.DataFrame(rows).to_csv(partial, index=False)
+        write_csv(pd.DataFrame(rows), status)
     noted = [row for row in rows if row["message"]]
     for row in noted[:_MAX_NAMED]:
         _log.warning("report %s (%s): %s", row["exam_id"], row["status"], row["message"])

@@ -18,7 +18,7 @@ from petct_ext.data.parquet_files import is_parquet, read_parquet, text_columns,
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import atomic_path
 
-__all__ = ["Column", "Kind", "Schema", "read_table", "write_table"]
+__all__ = ["Column", "Kind", "Schema", "read_table", "write_csv", "write_table"]
 
 
 class Kind(StrEnum):
@@ -133,6 +133,21 @@ def write_table(table: pd.DataFrame, path: str | Path, schema: Schema) -> Path:
             ordered.to_csv(partial, index=False, lineterminator="\n")
         read_table(partial, schema, allow_empty=True)
     return Path(path)
+
+
+def write_csv(table: pd.DataFrame, path: str | Path, *, float_format: str | None = None) -> None:
+    """Writes a table that has no contract, such as results for people, in one step.
+
+    Args:
+        table: the rows; the index is left out.
+        path: where to write.
+        float_format: of numbers with a point, e.g. ``%.6g``; None keeps every digit.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    with atomic_path(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n", float_format=float_format)
 
 
 def _read_text_table(path: Path, schema: Schema) -> pd.DataFrame:

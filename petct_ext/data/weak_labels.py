@@ -10,8 +10,9 @@ import pandas as pd
 
 from petct_ext.data.hand_labels import read_hand_labels
 from petct_ext.data.schemas import LABELS, MENTIONS, read_table, write_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.files import atomic_path, read_json
+from petct_ext.files import read_json
 from petct_ext.labels import UnmentionedPolicy, audit_labels, exam_labels, label_prevalence
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports import place_of_mention
@@ -74,9 +75,9 @@ def write_weak_labels(
         tables |= {"rules": exam_labels(by_rules, ontology, policy, exams=exams)}
         audit = audit_labels(tables, read_hand_labels(hand_labels, work, ontology), ontology)
     path = write_table(labels, work / "labels.csv", LABELS)
-    _write(label_prevalence(labels, ontology), work / "label_prevalence.csv")
+    write_csv(label_prevalence(labels, ontology), work / "label_prevalence.csv")
     if audit is not None:
-        _write(audit, work / "label_audit.csv")
+        write_csv(audit, work / "label_audit.csv")
     unknown = sum(not has_text for has_text in exams.values())
     _log.info("%s: %d exams, %d without findings (all NaN)", path, len(exams), unknown)
     return path
@@ -107,8 +108,3 @@ def _read_mentions(path: Path, ontology: RegionOntology) -> pd.DataFrame:
                 f"({len(ontology)} regions).{did_you_mean(name, ontology)}"
             )
     return mentions
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")

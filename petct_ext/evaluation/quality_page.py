@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from petct_ext.data.exam_workers import run_in_processes
 from petct_ext.data.schemas import EXAMS, PREPARED, read_table
+from petct_ext.data.tables import write_csv
 from petct_ext.dicom.convert import SUV_BW
 from petct_ext.dicom.exam_record import RECORD
 from petct_ext.errors import InputDataError
@@ -35,7 +36,7 @@ from petct_ext.evaluation.html_elements import (
 from petct_ext.evaluation.html_frame import render_page
 from petct_ext.evaluation.run_facts import read_run_facts
 from petct_ext.figure_files import STYLE
-from petct_ext.files import atomic_path, make_folder, read_json, write_text
+from petct_ext.files import make_folder, read_json, write_text
 
 __all__ = ["write_quality_page"]
 
@@ -106,8 +107,7 @@ def write_quality_page(work: Path, *, num_pictures: int = 200, workers: int = 0)
     bar = tqdm(found, total=len(ready), desc="looking at exams", unit="exam", disable=None)
     looks = sorted(bar, key=_by_exam)
     rows = pd.DataFrame([look.row for look in looks]).reindex(columns=[*_COLUMNS, *_OTHERS])
-    with atomic_path(folder / "quality.csv") as partial_path:
-        rows.to_csv(partial_path, index=False, lineterminator="\n")
+    write_csv(rows, folder / "quality.csv")
     sections = [
         _picture_section(looks, num_pictures),
         _left_out_section(exams, prepared),

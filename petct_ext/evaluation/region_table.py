@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
 from petct_ext.evaluation.operating_points import average_precision, operating_point
 from petct_ext.evaluation.predictions import Experiment, task_title
 from petct_ext.evaluation.resampling import mean_over_tasks, resample_areas
 from petct_ext.evaluation.thresholds import Thresholds, fixed_threshold
-from petct_ext.files import atomic_path
 from petct_ext.metrics import (
     auroc,
     brier_score,
@@ -151,8 +151,7 @@ def write_region_table(table: RegionTable, folder: str | Path) -> None:
         OutputError: if a file cannot be written.
     """
     for name, rows in (("metrics_macro.csv", table.macro), ("metrics.csv", table.tasks)):
-        with atomic_path(Path(folder) / name) as partial:
-            rows.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+        write_csv(rows, Path(folder) / name, float_format="%.6g")
 
 
 def _seed_measures(experiment: Experiment, task: int, thresholds: Floats) -> pd.DataFrame:

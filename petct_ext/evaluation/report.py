@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from petct_ext.data.tables import write_csv
 from petct_ext.evaluation.alignment import experiment_pairs
 from petct_ext.evaluation.comparison import compare_experiments
 from petct_ext.evaluation.comparison_figures import (
@@ -37,7 +38,7 @@ from petct_ext.evaluation.training_figures import (
 from petct_ext.evaluation.worklist import triage_table
 from petct_ext.evaluation.worklist_figures import draw_triage, triage_tasks
 from petct_ext.figure_files import save_figure
-from petct_ext.files import atomic_path, write_text
+from petct_ext.files import write_text
 
 __all__ = ["ReportOptions", "evaluate_experiments", "write_report"]
 
@@ -205,5 +206,4 @@ def _write_rows(rows: pd.DataFrame, path: Path) -> None:
     if rows.empty:
         path.unlink(missing_ok=True)  # of an earlier run
         return
-    with atomic_path(path) as unfinished:
-        rows.to_csv(unfinished, index=False, lineterminator="\n", float_format="%.6g")
+    write_csv(rows, path, float_format="%.6g")

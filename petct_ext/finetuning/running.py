@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from petct_ext.data.schemas import PREDICTIONS, read_table, write_table
-from petct_ext.files import atomic_path
+from petct_ext.data.tables import write_csv
 from petct_ext.pipeline import Step, StepError, run_steps
 
 __all__ = ["Finetuning", "run_finetunings", "status_in_words"]
@@ -69,8 +69,7 @@ def run_finetunings(finetunings: Sequence[Finetuning], out: Path) -> pd.DataFram
             _LOGGER.warning("%s %s: %s", item.name, *status[item.name])
     rows = [(i.name, i.experiment, i.task, i.seed, *status[i.name]) for i in finetunings]
     table = pd.DataFrame(rows, columns=list(_STATUS_COLUMNS))
-    with atomic_path(out / "finetunings.csv") as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(table, out / "finetunings.csv")
     predictions = [
         read_table(item.predictions, PREDICTIONS)
         for item in finetunings

@@ -11,8 +11,8 @@ import torch
 
 from petct_ext.data.schemas import MENTIONS as MENTIONS_TABLE
 from petct_ext.data.schemas import write_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path
 from petct_ext.handlers.epoch_saver import EpochSaver
 from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
 from petct_ext.labels.agreement import binary_scores
@@ -78,8 +78,7 @@ class MentionScoreSaver(EpochSaver[_Scored]):
                 {"labeler": "rules", **binary_scores(rules, label)},
             ]
         )
-        with atomic_path(self.path) as partial:
-            table.to_csv(partial, index=False)
+        write_csv(table, self.path)
         for row in table.itertuples():
             logging.getLogger(__name__).info(
                 "%s: AUROC %.3f, F1 %.3f on %d mentions", row.labeler, row.auroc, row.f1, row.num

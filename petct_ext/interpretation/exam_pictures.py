@@ -17,6 +17,7 @@ from monai.transforms import Compose, EnsureTyped
 from nibabel.affines import voxel_sizes
 
 from petct_ext.data.schemas import PREDICTIONS, read_table
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder, read_json
 from petct_ext.interpretation.attention_maps import attention_map, evidence_map
@@ -135,8 +136,7 @@ def draw_exams(
             raise InputDataError(f"{predictions} has no predictions of exam {exam_id!r}.")
         rows += _draw_one(model, known[exam_id], of_exam, out)
     written = pd.DataFrame(rows)
-    with atomic_path(out / "overlays.csv") as partial:
-        written.to_csv(partial, index=False)
+    write_csv(written, out / "overlays.csv")
     return written
 
 

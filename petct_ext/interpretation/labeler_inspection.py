@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from petct_ext.data.tables import write_csv
 from petct_ext.engines.report_predictor import ReportPredictor
 from petct_ext.errors import InputDataError
 from petct_ext.figure_files import save_figure
-from petct_ext.files import atomic_path, make_folder, write_text
+from petct_ext.files import make_folder, write_text
 from petct_ext.interpretation.report_attention import attention_by_group, draw_attention_by_group
 from petct_ext.interpretation.report_sentences import (
     explain_mentions,
@@ -80,5 +81,4 @@ def inspect_labeler(
 
 
 def _write(table: Any, path: Path) -> None:
-    with atomic_path(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n", float_format="%.5f")
+    write_csv(table, path, float_format="%.5f")

@@ -92,14 +92,9 @@ def draw_calibration(horizons: HorizonScores, *, title: str) -> Figure:
     calibration = horizons.calibration
     days = sorted(calibration["horizon_days"].unique())
     models = list(dict.fromkeys(calibration["model"]))
-    columns = min(2, len(days))
-    num_rows = -(-len(days) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = _panel_figure(3.9 * columns, 3.9 * num_rows + 0.6)
-        panels = figure.subplots(num_rows, columns, squeeze=False)
-        for axes in panels.flat[len(days) :]:
-            axes.set_visible(False)
-        for axes, horizon in zip(panels.flat, days, strict=False):
+        figure, panels = _panels(len(days), most_columns=2, size=(3.9, 3.9), title=title)
+        for axes, horizon in zip(panels, days, strict=True):
             of_horizon = calibration[calibration["horizon_days"] == horizon]
             axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=":")
             for model, (color, marker, _) in zip(models, _STYLES, strict=False):
@@ -119,8 +114,7 @@ def draw_calibration(horizons: HorizonScores, *, title: str) -> Figure:
             axes.set_xlabel("predicted probability to die", fontsize=9)
             axes.set_ylabel("observed (Kaplan-Meier, bar: 95 % CI)", fontsize=9)
             _grid(axes, "both")
-        panels.flat[0].legend(frameon=False, fontsize=8, loc="upper left")
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     return figure
 
 
@@ -143,14 +137,9 @@ def draw_schoenfeld(
     p = dict(zip(hazards.tests["group"], hazards.tests["p"], strict=True))
     names = [name for group in sorted(groups, key=p.__getitem__) for name in groups[group]]
     names = names[:_MOST_PANELS]
-    columns = min(3, len(names))
-    num_rows = -(-len(names) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = _panel_figure(3.3 * columns, 2.9 * num_rows + 0.6)
-        panels = figure.subplots(num_rows, columns, squeeze=False)
-        for axes in panels.flat[len(names) :]:
-            axes.set_visible(False)
-        for axes, name in zip(panels.flat, names, strict=False):
+        figure, panels = _panels(len(names), most_columns=3, size=(3.3, 2.9), title=title)
+        for axes, name in zip(panels, names, strict=True):
             days = hazards.residuals["time_days"].to_numpy(dtype=np.float64)
             values = hazards.residuals[name].to_numpy(dtype=np.float64)
             axes.plot(days, values, ".", color=BLUE, markersize=3, alpha=0.5)
@@ -161,18 +150,27 @@ def draw_schoenfeld(
             axes.set_xlabel("days", fontsize=8)
             axes.set_ylabel("log hazard ratio", fontsize=8)
             axes.tick_params(labelsize=7)
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return figure
 
 
-def _panel_figure(width: float, height: float) -> Figure:
+def _panels(
+    count: int, *, most_columns: int, size: tuple[float, float], title: str
+) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with as many panels, row by row; ``size`` is that of one, in inches."""
+    columns = min(most_columns, count)
+    num_rows = -(-count // columns)
+    width, height = size[0] * columns, size[1] * num_rows + 0.6
     figure = Figure(figsize=(width, height))
     # By hand: matplotlib's constrained layout would take longer than the drawing.
     figure.subplots_adjust(
         left=0.6 / width, right=1 - 0.1 / width, bottom=0.5 / height, top=1 - 0.75 / height,
         wspace=0.28, hspace=0.32,
     )  # fmt: skip
-    return figure
+    panels = list(figure.subplots(num_rows, columns, squeeze=False).flat)
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure, panels[:count]
 
 
 def _smooth(

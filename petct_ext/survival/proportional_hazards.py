@@ -92,7 +92,7 @@ def check_proportional_hazards(
     values = covariates[list(model.covariates)].to_numpy(dtype=np.float64) - model.center
     effects = model.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
     terms = death_terms(values, times, events, coefficients=effects, ties=model.ties)
-    clock = _clock(terms.time_days, times, events, transform=transform)
+    clock = _clock(terms.time_days, times, transform=transform)
     slope_score = clock @ (values[terms.patient] - terms.mean)
     cross = np.einsum("d,dpq->pq", clock, terms.covariance)
     own = np.einsum("d,dpq->pq", clock**2, terms.covariance)
@@ -148,7 +148,7 @@ def schoenfeld_residuals(terms: DeathTerms, values: Floats) -> Floats:
     return np.asarray(values[terms.patient] - means[of_day])
 
 
-def _clock(deaths: Floats, times: Floats, events: Floats, *, transform: TimeTransform) -> Floats:
+def _clock(deaths: Floats, times: Floats, *, transform: TimeTransform) -> Floats:
     """Returns g(t) at every death (D,), less its mean."""
     if len(np.unique(deaths)) < 2:
         raise InputDataError(

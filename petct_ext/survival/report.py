@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
 from petct_ext.figure_files import save_figure
-from petct_ext.files import atomic_path, write_json
+from petct_ext.files import write_json
 from petct_ext.survival.analysis import SurvivalAnalysis
 from petct_ext.survival.covariates import region_title
 from petct_ext.survival.figures import draw_forest, draw_kaplan_meier, draw_single_variables
@@ -89,8 +90,7 @@ def _write_tables(analysis: SurvivalAnalysis, folder: Path) -> None:
     if analysis.hazards is not None:
         tables["proportional_hazards"] = analysis.hazards.tests
     for name, table in tables.items():
-        with atomic_path(folder / f"{name}.csv") as partial:
-            table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+        write_csv(table, folder / f"{name}.csv", float_format="%.6g")
 
 
 def _draw_models(analysis: SurvivalAnalysis, folder: Path) -> None:
@@ -185,6 +185,5 @@ def _survival_by_region(analysis: SurvivalAnalysis, folder: Path) -> list[dict[s
     if curves:
         table = pd.concat(curves, ignore_index=True)
         table = table[["region", "group", *table.columns[:-2]]]
-        with atomic_path(folder / "survival_curves.csv") as partial:
-            table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+        write_csv(table, folder / "survival_curves.csv", float_format="%.6g")
     return found

@@ -24,8 +24,9 @@ from petct_ext.data.schemas import (
     read_table,
     write_table,
 )
+from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path, write_json
+from petct_ext.files import write_json
 from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
 
 __all__ = [
@@ -215,8 +216,7 @@ def write_survival(
     )
     for days in horizons_days:
         _log_status(table, days)
-    with atomic_path(paths["left_out"]) as partial:
-        left_out.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(left_out, paths["left_out"])
     write_json(paths["datalist"], datalist)
     write_table(table, paths["survival_table"], SURVIVAL)
     return paths
