@@ -9,7 +9,8 @@ takes (weights, gradients, Adam and activations; torch's MemTracker on fake tens
 
 bf16 is shown with the largest change of a probability; on a processor without bf16 units it takes
 minutes and is left out unless --ways names it.
---compile adds torch.compile with frozen weights, which takes minutes before the first exam.
+--compile adds torch.compile with frozen weights, which takes a minute before the first exam and
+again for every new number of slices. OpenVINO (extra `openvino`, CPU only) compiles once.
 
 Example:
     python benchmarks/network_speed.py --rounds 3
@@ -31,6 +32,8 @@ from torch._inductor import config as inductor
 from torch.nn import functional as F
 
 from petct_ext.command_line import new_parser, run
+from petct_ext.engines.openvino_inferer import OpenVINOInferer
+from petct_ext.errors import InputDataError
 from petct_ext.networks import RegionClassifier
 from petct_ext.networks.inference import fold_batch_norms
 
@@ -39,6 +42,19 @@ PEAK_TFLOPS = {"float32": 60.0, "bfloat16": 790.0}  # H200: vendor's fp32, bf16 
 # Forward, 2 x multiplications, 224 x 224 in plane; a training step takes three times that.
 FLOP_PER_SLICE = 665e9 / 208
 Way = tuple[nn.Module, torch.dtype]
+
+
+class ThroughOpenVINO(nn.Module):
+    """A network as the bundles' inference_openvino.json runs it."""
+
+    def __init__(self, network: RegionClassifier, precision: str) -> None:
+        super().__init__()
+        self.network = network
+        self.inferer = OpenVINOInferer(precision)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Returns logits; takes a batch."""
+        return self.inferer(image, self.network)
 
 
 def new_network(*, checkpointing: bool = False, channels_last: bool = False) -> RegionClassifier:
@@ -67,7 +83,9 @@ def settle(network: RegionClassifier) -> RegionClassifier:
 def forward_ways(*, compiled: bool = False) -> dict[str, Way]:
     ours = settle(new_network())
     folded = fold_batch_norms(ours)
-    last = fold_batch_norms(settle(new_network(channels_last=True)))
+    last = new_network(channels_last=True)
+    last.load_state_dict(ours.state_dict())
+    last = fold_batch_norms(last)
     ways: dict[str, Way] = {
         "authors": (AuthorsScanModel().eval(), torch.float32),
         "ours": (ours, torch.float32),
@@ -76,12 +94,24 @@ def forward_ways(*, compiled: bool = False) -> dict[str, Way]:
         "folded, bf16": (folded, torch.bfloat16),
         "folded, channels last, bf16": (last, torch.bfloat16),
     }
+    if not torch.cuda.is_available():
+        ways |= openvino_ways(ours)
     if compiled:
         inductor.freezing = True
         for suffix, dtype in (("", torch.float32), (", bf16", torch.bfloat16)):
             folded = fold_batch_norms(ours)
             folded.compile()
             ways[f"folded, compiled{suffix}"] = (folded, dtype)
+    return ways
+
+
+def openvino_ways(network: RegionClassifier) -> dict[str, Way]:
+    ways: dict[str, Way] = {}
+    try:
+        ways["OpenVINO"] = (ThroughOpenVINO(network, "f32"), torch.float32)
+        ways["OpenVINO, bf16"] = (ThroughOpenVINO(network, "bf16"), torch.bfloat16)
+    except InputDataError as error:  # not installed, or no units for bf16
+        print(f"left out: {error}")
     return ways
 
 
@@ -152,7 +182,7 @@ def measure(
         line += f"  floor {flop / speeds[dtype]:8.4f} s"
         if image.is_cuda:
             line += f"  {memory[name]:6.2f} GiB"
-        if step is predict and "ours" in outputs and name.startswith("folded"):
+        if step is predict and "ours" in outputs and name not in ("authors", "ours"):
             change = (outputs[name].sigmoid() - outputs["ours"].sigmoid()).abs().max()
             line += f"  largest change of a probability {float(change):.1e}"
         print(line)

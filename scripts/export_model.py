@@ -18,8 +18,8 @@ def main(arguments: argparse.Namespace) -> None:
     from monai.bundle import ConfigParser
 
     from petct_ext.errors import InputDataError
-    from petct_ext.export import compare_export, export_network, save_export
     from petct_ext.files import require_file
+    from petct_ext.networks.exported import compare_export, export_network, save_export
     from petct_ext.networks.inference import fold_batch_norms
     from petct_ext.networks.pretrained import check_weights
 

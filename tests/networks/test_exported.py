@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.export import (
+from petct_ext.networks import RegionClassifier
+from petct_ext.networks.exported import (
     LEAST_SLICES,
     compare_export,
     export_network,
     load_exported,
     save_export,
 )
-from petct_ext.networks import RegionClassifier
 from petct_ext.networks.inference import fold_batch_norms
 
 

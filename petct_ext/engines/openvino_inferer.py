@@ -1,0 +1,87 @@
+"""Prediction on a CPU through OpenVINO, about twice as fast as the authors' layers in torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from petct_ext.engines.exam_inferer import ExamInferer
+from petct_ext.errors import InputDataError
+from petct_ext.networks.exported import LEAST_SLICES, export_network
+from petct_ext.networks.inference import fold_batch_norms
+
+__all__ = ["OpenVINOInferer"]
+
+_CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16"}
+
+
+class OpenVINOInferer(ExamInferer):
+    """Runs a trained :class:`~petct_ext.networks.RegionClassifier` through OpenVINO.
+
+    The network is exported and compiled at the first exam, with the weights that it has then: some
+    ten seconds, once for all numbers of slices. For prediction only: weights that change later are
+    not noticed. An exam of fewer than :data:`~petct_ext.networks.exported.LEAST_SLICES` slices goes
+    through torch, which says the same. OpenVINO's usage statistics stay off.
+
+    Args:
+        precision: "f32" gives torch's logits up to rounding (1e-4). "bf16" needs a processor with
+            units for it, is about twice as fast again (with AMX more), and changes probabilities
+            in the second digit.
+
+    Raises:
+        InputDataError: if there is no such precision, the processor has no units for it, or
+            OpenVINO is not installed.
+    """
+
+    def __init__(self, precision: str = "f32") -> None:
+        super().__init__()
+        if precision not in _CAPABILITIES:
+            raise InputDataError(
+                f"precision is {precision!r}, expected {' or '.join(_CAPABILITIES)}."
+            )
+        self.precision = precision
+        self._core = _openvino().Core()
+        units = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if _CAPABILITIES[precision] not in units:
+            raise InputDataError(
+                f"precision is {precision!r}, but this processor has no units for it; use f32."
+            )
+        self._network: nn.Module | None = None
+        self._compiled: Any = None
+
+    def predict(self, exam: Tensor, network: nn.Module) -> Tensor:
+        """Classifies one exam (1, C, X, X, Z), none of whose slices is padding."""
+        if exam.shape[4] < LEAST_SLICES:
+            return super().predict(exam, network)
+        if self._network is not network:
+            self._compile(network, exam.shape)
+        outputs = self._compiled(exam.float().contiguous().cpu().numpy())
+        return torch.from_numpy(outputs[0].copy()).to(exam.device)
+
+    def _compile(self, network: nn.Module, shape: torch.Size) -> None:
+        folded = fold_batch_norms(network)
+        program = export_network(folded, in_channels=shape[1], in_plane=shape[2])
+        options = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        model = _openvino().convert_model(program)
+        self._compiled = self._core.compile_model(model, "CPU", options)
+        self._network = network
+
+
+def _openvino() -> Any:
+    # Converting would report to the maker; without this package of theirs nothing is sent.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError:
+        raise InputDataError(
+            "OpenVINO is not installed: pip install -c constraints.txt -e '.[openvino]', or leave "
+            "inference_openvino.json away."
+        ) from None
+    return openvino
