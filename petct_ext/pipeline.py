@@ -115,26 +115,34 @@ def run_steps(
             continue
         _say(f"{label} ...")
         manifest.unlink(missing_ok=True)
-        started, start = datetime.now(UTC), time.monotonic()
-        code = _run(step, work / "logs" / f"{step.name}.log", quiet=quiet)
-        if code:
-            incomplete.append(step.name)
-        record = {
-            "step": step.name,
-            "title": step.title,
-            "exit_code": code,
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - start, 1),
-            **wanted,
-            "outputs": _hashes(step.outputs, work),
-            "versions": _versions(),
-            **(facts or {}),
-        }
+        record = {**wanted, **_record(step, work, quiet=quiet), **(facts or {})}
         write_json(manifest, record)
-        failed = f", some exams failed: see {work / 'logs' / step.name}.log" if code else ""
+        failed = ""
+        if record["exit_code"]:
+            incomplete.append(step.name)
+            failed = f", some exams failed: see {_log_of(step, work)}"
         _say(f"{'':7s} {record['seconds']} s{failed}")
     _say(f"all steps done in {time.monotonic() - began:.0f} s")
     return incomplete
+
+
+def _record(step: Step, work: Path, *, quiet: bool) -> dict[str, Any]:
+    """Runs a step and returns what its manifest says of it."""
+    started, start = datetime.now(UTC), time.monotonic()
+    code = _run(step, _log_of(step, work), quiet=quiet)
+    return {
+        "step": step.name,
+        "title": step.title,
+        "exit_code": code,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 1),
+        "outputs": _hashes(step.outputs, work),
+        "versions": _versions(),
+    }
+
+
+def _log_of(step: Step, work: Path) -> Path:
+    return work / "logs" / f"{step.name}.log"
 
 
 def _say(text: str) -> None:

@@ -217,34 +217,6 @@ def test_network_has_the_inputs_and_outputs_of_the_metadata(name: str, num_slice
     )
 
 
-def test_trained_scan_model_predicts_every_exam(
-    datalist: Path, scan_model: Path, tmp_path: Path
-) -> None:
-    assert (scan_model.parent / "last.pt").is_file()
-    options = {"ckpt_path": str(scan_model), "predictions": str(tmp_path / "predictions.csv")}
-    run(
-        BUNDLES / "scan_model",
-        *("inference", "demo_inference"),
-        kind="infer",
-        datalist=str(datalist),
-        section="all",
-        **TINY,
-        **options,
-    )
-    table = read_table(tmp_path / "predictions.csv", PREDICTIONS)
-    regions = list(RegionOntology.default().main_regions())
-    assert table["task"].tolist() == regions * 6
-    assert table.groupby("split")["exam_id"].unique().map(sorted).to_dict() == {
-        "training": ["E00", "E01"],
-        "validation": ["E10", "E11"],
-        "test": ["E20", "E21"],
-    }
-    assert set(table["target_kind"]) == {"weak"}
-    unknown = table[table["target"].isna()]
-    assert set(unknown["task"]) == {"mouth"}
-    assert sorted(unknown["exam_id"]) == ["E01", "E11", "E21"]
-
-
 def test_evaluation_scores_the_saved_weights(
     datalist: Path, scan_model: Path, tmp_path: Path
 ) -> None:
