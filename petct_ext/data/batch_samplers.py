@@ -42,7 +42,7 @@ class LengthBatchSampler(Sampler[list[int]]):
         num_ranks: how many processes train together.
 
     Raises:
-        InputDataError: if an option is not of its kind, or there are fewer draws than one batch for
+        InputDataError: if an option is not positive, or there are fewer draws than one batch for
             every process.
     """
 
@@ -61,11 +61,6 @@ class LengthBatchSampler(Sampler[list[int]]):
             raise InputDataError(
                 f"batch_size, pool_batches and num_ranks are {batch_size}, {pool_batches} and "
                 f"{num_ranks}; they must be positive."
-            )
-        if not isinstance(bucketing, bool):
-            raise InputDataError(
-                f"bucketing is {bucketing!r}; on the command line write True or False, with a "
-                "capital letter."
             )
         self.sampler = sampler
         self.lengths = list(lengths)

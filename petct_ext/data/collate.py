@@ -68,8 +68,12 @@ def stack_slices(images: Sequence[Tensor], names: Sequence[str]) -> tuple[Tensor
     longest = max(image.shape[-1] for image in images)
     # A MetaTensor would take every operation of the network through Python, twice as slow.
     padded = [_plain(F.pad(image, (0, longest - image.shape[-1]))) for image in images]
-    num_slices = torch.tensor([image.shape[-1] for image in images], device=padded[0].device)
-    return torch.stack(padded), num_slices
+    num_slices, device = torch.tensor([image.shape[-1] for image in images]), padded[0].device
+    if (
+        device.type == "cuda"
+    ):  # from ordinary memory it would wait for all that the device has to do
+        num_slices = num_slices.pin_memory().to(device, non_blocking=True)
+    return torch.stack(padded), num_slices.to(device)
 
 
 def _plain(value: Any) -> Any:

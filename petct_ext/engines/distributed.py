@@ -87,7 +87,14 @@ def adapt_batch_norms(network: nn.Module, how: str) -> nn.Module:
 
 
 def distribute(network: nn.Module, device: torch.device) -> DistributedDataParallel:
-    """Returns a wrapper that averages gradients over all processes; it shares the weights."""
+    """Returns a wrapper that averages gradients over all processes; it shares the weights.
+
+    Statistics of batch norms are equal in all processes (:func:`adapt_batch_norms`) and are not
+    sent around.
+    """
     return DistributedDataParallel(
-        network, device_ids=[device.index] if device.type == "cuda" else None
+        network,
+        device_ids=[device.index] if device.type == "cuda" else None,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ignite.handlers import DiskSaver
 from monai.handlers import CheckpointSaver
+from torch import Tensor
 
 from petct_ext.errors import OutputError
 from petct_ext.files import make_folder
@@ -20,7 +21,8 @@ class AtomicCheckpointSaver(CheckpointSaver):
 
     MONAI switches Ignite's atomic writing off to keep the group's read permission, and removes the
     previous best model before it writes the next. Here the new file replaces the old one in one
-    step, and is readable for all.
+    step, and is readable for all. Tensors are written as of the CPU, so that weights of a GPU load
+    on machines without one (``ckpt_export`` maps nothing).
 
     Args:
         save_dir: folder of the checkpoints.
@@ -78,10 +80,24 @@ class _AtomicSaver(DiskSaver):
     ) -> None:
         path = self.dirname / (self.filename or filename)
         try:
-            super().__call__(checkpoint, path.name, metadata)
+            super().__call__(_on_cpu(checkpoint), path.name, metadata)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def remove(self, filename: str) -> None:
         if self.filename is None:  # a fixed name is replaced, never removed first
             super().remove(filename)
+
+
+def _on_cpu(item: Any) -> Any:
+    """Returns a checkpoint with all tensors on the CPU; those that are there are not copied."""
+    if isinstance(item, Tensor):
+        return item.cpu()
+    if isinstance(item, Mapping):
+        moved: Any = type(item)((key, _on_cpu(value)) for key, value in item.items())  # type: ignore[call-arg]
+        if hasattr(item, "_metadata"):  # of a state dict: holds the names of the regions
+            moved._metadata = item._metadata
+        return moved
+    if isinstance(item, (list, tuple)):
+        return type(item)(_on_cpu(value) for value in item)
+    return item

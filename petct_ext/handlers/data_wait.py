@@ -24,9 +24,9 @@ class DataWait:
 
     The share stands in ``engine.state.metrics`` as ``waited_for_data`` (in [0, 1]), from where
     MONAI's handlers take it to the log, TensorBoard and MLflow. Time of validation and of other
-    handlers at the end of an epoch does not count. On a GPU the host runs ahead of the device
-    until something asks for a result; :class:`petct_ext.handlers.LossStop` does so in each step,
-    hence the share is what the GPU lacks.
+    handlers at the end of an epoch does not count. On a GPU each step ends when its loss is read,
+    so that a batch which is not there yet leaves the device idle. Copies and transforms of a batch
+    are part of the step, not of the waiting.
     """
 
     def __init__(self) -> None:

@@ -21,10 +21,15 @@ class LossStop:
 
     The trainer's batch must carry ``exam_id``. MONAI has decollated batch and output by then unless
     the trainer was told not to.
+
+    MONAI scales the loss for every kind of mixed precision, and its scaler leaves out a step whose
+    gradients are not finite without a word. bf16 has the range of float32 and needs no scaler, so
+    that it is switched off there: such gradients show in the next loss.
     """
 
     def attach(self, engine: Engine) -> None:
         """Registers the handler; MONAI calls this for every entry of ``train_handlers``."""
+        engine.add_event_handler(Events.STARTED, _without_scaler)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -44,3 +49,10 @@ class LossStop:
                 f"the loss is {float(loss)} at step {engine.state.iteration} with exam(s) {named}; "
                 "look at their volumes, or lower the learning rate."
             )
+
+
+def _without_scaler(engine: Engine) -> None:
+    trainer: Any = engine
+    scales = getattr(trainer, "scaler", None) is not None
+    if scales and trainer.amp_kwargs.get("dtype") is torch.bfloat16:
+        trainer.scaler = torch.amp.GradScaler(enabled=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, require_file, write_json
@@ -143,8 +144,12 @@ def save_export(
     return path
 
 
-def load_exported(path: str | Path) -> torch.nn.Module:
+def load_exported(path: str | Path, device: str | torch.device = "cpu") -> torch.nn.Module:
     """Reads a file of :func:`save_export`; needs torch alone, not petct_ext's networks.
+
+    Args:
+        path: the file.
+        device: where to run it. Moving the module afterwards would leave constants behind.
 
     Returns:
         A module that takes (B, C, X, Y, Z) with any Z from :data:`LEAST_SLICES` up.
@@ -154,7 +159,8 @@ def load_exported(path: str | Path) -> torch.nn.Module:
     """
     path = Path(require_file(path))
     try:
-        return torch.export.load(path).module()
+        program = move_to_device_pass(torch.export.load(path), torch.device(device))
+        return program.module()
     except Exception as error:  # zip, JSON and operating system each have their own
         raise InputDataError(
             f"{path} is no exported network, or is damaged ({type(error).__name__}); export it "

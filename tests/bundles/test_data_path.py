@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
@@ -33,6 +34,23 @@ def test_threads_and_cache_change_nothing(datalist: Path, tmp_path: Path) -> Non
         run(BUNDLES / "scan_model", "train", "demo", **settings)
         weights.append(torch.load(folder / "model.pt", weights_only=True))
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize("name", ["scan_model", "mortality"])
+def test_false_on_the_command_line_is_no(name: str, datalist: Path, tmp_path: Path) -> None:  # noqa: F811
+    """MONAI hands it on as a text, which Python counts as true."""
+    switches = dict.fromkeys(("amp", "compile", "resume", "bucketing"), "false")
+    places = {"datalist": str(datalist), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path)}
+    options = TINY_TRAINING | places | switches | {"network_def#channels_last": "false"}
+    steps = workflow(BUNDLES / name, "train", "demo", kind="train", **options)
+    steps.initialize()
+    trainer, evaluator = (
+        steps.parser.get_parsed_content(key) for key in ("train#trainer", "validate#evaluator")
+    )
+    assert (trainer.amp, evaluator.amp, trainer.compile) == (False, False, False)
+    assert not steps.parser.get_parsed_content("train#batch_sampler").bucketing
+    assert not steps.parser.get_parsed_content("train#handlers")[-1].resume
+    assert not trainer.network.encoder.channels_last
 
 
 def test_mlflow_finds_the_engines_of_the_bundle(datalist: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -94,14 +94,6 @@ def test_numbers_must_be_positive() -> None:
         sampler(batch_size=0)
 
 
-def test_word_that_is_no_truth_value_is_refused() -> None:
-    """``--bucketing false`` arrives as a text, which would count as true."""
-    with pytest.raises(
-        InputDataError, match="bucketing is 'false'; on the command line write True"
-    ):
-        sampler(bucketing="false")  # type: ignore[arg-type]
-
-
 def test_lengths_come_from_the_datalist_or_else_from_the_header(tmp_path: Path) -> None:
     path = tmp_path / "pet.nii"
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 12), np.int16), np.diag([2.0, 2.0, 3.0, 1.0])), path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
 from torch import nn
@@ -36,6 +39,32 @@ def train(values: list[float], *, decollate: bool = True) -> int:
     )
     trainer.run()
     return int(trainer.state.iteration)
+
+
+def test_infinite_gradients_are_not_skipped_in_bf16() -> None:
+    """MONAI's scaler leaves such steps out, one after the other, and nothing is learned."""
+
+    def scale(engine: Any) -> None:
+        engine.scaler = torch.amp.GradScaler("cpu")  # as MONAI does on a GPU
+
+    network = nn.Linear(1, 1)
+    network.weight.register_hook(lambda gradient: gradient * torch.inf)
+    batch = {"exam_id": ["E", "F"], "image": torch.ones(2, 1), "label": torch.zeros(2, 1)}
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=[batch] * 3,
+        network=network,
+        optimizer=torch.optim.SGD(network.parameters(), lr=0.01),
+        loss_function=nn.MSELoss(),
+        inferer=SimpleInferer(),
+        amp=True,
+        amp_kwargs={"dtype": torch.bfloat16},
+    )
+    trainer.add_event_handler(Events.STARTED, scale)
+    LossStop().attach(trainer)
+    with pytest.raises(InputDataError, match="at step 2 with"):
+        trainer.run()
 
 
 def test_finite_losses_pass() -> None:
