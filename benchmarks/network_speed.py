@@ -7,6 +7,7 @@ are interleaved and medians are given; CPU times are those of the processor (one
 clock (more threads). --memory counts, without computing anything, the memory that a training step
 takes (weights, gradients, Adam and activations; torch's MemTracker on fake tensors).
 
+On a GPU "fp32" means float32 throughout; TF32, torch's default for convolutions, stands beside it.
 bf16 is shown with the largest change of a probability; on a processor without bf16 units it takes
 minutes and is left out unless --ways names it.
 --compile adds torch.compile with frozen weights, which takes a minute before the first exam and
@@ -21,9 +22,10 @@ Example:
 import argparse
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from unittest.mock import patch
 
 import torch
 from authors_layers import AuthorsScanModel
@@ -38,10 +40,11 @@ from petct_ext.networks import RegionClassifier
 from petct_ext.networks.inference import fold_batch_norms
 
 REGIONS = 26
-PEAK_TFLOPS = {"float32": 60.0, "bfloat16": 790.0}  # H200: vendor's fp32, bf16 as measured
+# Vendor's fp32, bf16 as measured; TF32 is half of bf16. Other cards: no floor is shown.
+PEAK_TFLOPS = {"NVIDIA H200": {"fp32": 60.0, "tf32": 395.0, "bf16": 790.0}}
 # Forward, 2 x multiplications, 224 x 224 in plane; a training step takes three times that.
 FLOP_PER_SLICE = 665e9 / 208
-Way = tuple[nn.Module, torch.dtype]
+Way = tuple[nn.Module, str]  # network, precision: fp32, tf32 (GPU) or bf16
 
 
 class ThroughOpenVINO(nn.Module):
@@ -54,7 +57,8 @@ class ThroughOpenVINO(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Returns logits; takes a batch."""
-        return self.inferer(image, self.network)
+        with torch.autocast("cpu", enabled=False):  # OpenVINO rounds by itself
+            return self.inferer(image, self.network)
 
 
 def new_network(*, checkpointing: bool = False, channels_last: bool = False) -> RegionClassifier:
@@ -87,29 +91,30 @@ def forward_ways(*, compiled: bool = False) -> dict[str, Way]:
     last.load_state_dict(ours.state_dict())
     last = fold_batch_norms(last)
     ways: dict[str, Way] = {
-        "authors": (AuthorsScanModel().eval(), torch.float32),
-        "ours": (ours, torch.float32),
-        "folded": (folded, torch.float32),
-        "folded, channels last": (last, torch.float32),
-        "folded, bf16": (folded, torch.bfloat16),
-        "folded, channels last, bf16": (last, torch.bfloat16),
+        "authors": (AuthorsScanModel().eval(), "fp32"),
+        "authors, tf32": (AuthorsScanModel().eval(), "tf32"),
+        "ours": (ours, "fp32"),
+        "folded": (folded, "fp32"),
+        "folded, channels last": (last, "fp32"),
+        "folded, bf16": (folded, "bf16"),
+        "folded, channels last, bf16": (last, "bf16"),
     }
     if not torch.cuda.is_available():
         ways |= openvino_ways(ours)
     if compiled:
         inductor.freezing = True
-        for suffix, dtype in (("", torch.float32), (", bf16", torch.bfloat16)):
+        for suffix, kind in (("", "fp32"), (", bf16", "bf16")):
             folded = fold_batch_norms(ours)
             folded.compile()
-            ways[f"folded, compiled{suffix}"] = (folded, dtype)
+            ways[f"folded, compiled{suffix}"] = (folded, kind)
     return ways
 
 
 def openvino_ways(network: RegionClassifier) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     try:
-        ways["OpenVINO"] = (ThroughOpenVINO(network, "f32"), torch.float32)
-        ways["OpenVINO, bf16"] = (ThroughOpenVINO(network, "bf16"), torch.bfloat16)
+        ways["OpenVINO"] = (ThroughOpenVINO(network, "f32"), "fp32")
+        ways["OpenVINO, bf16"] = (ThroughOpenVINO(network, "bf16"), "bf16")
     except InputDataError as error:  # not installed, or no units for bf16
         print(f"left out: {error}")
     return ways
@@ -118,31 +123,34 @@ def openvino_ways(network: RegionClassifier) -> dict[str, Way]:
 def training_ways() -> dict[str, Way]:
     last = new_network(channels_last=True)
     return {
-        "authors": (AuthorsScanModel().train(), torch.float32),
-        "ours": (new_network().train(), torch.float32),
-        "checkpointing": (new_network(checkpointing=True).train(), torch.float32),
-        "channels last": (last.train(), torch.float32),
-        "channels last, bf16": (last, torch.bfloat16),
+        "authors": (AuthorsScanModel().train(), "fp32"),
+        "authors, tf32": (AuthorsScanModel().train(), "tf32"),
+        "ours": (new_network().train(), "fp32"),
+        "checkpointing": (new_network(checkpointing=True).train(), "fp32"),
+        "channels last": (last.train(), "fp32"),
+        "channels last, bf16": (last, "bf16"),
     }
 
 
-def precision(device: str, dtype: torch.dtype) -> AbstractContextManager[object]:
-    if dtype == torch.float32:
-        return nullcontext()
-    return torch.autocast(device, dtype=dtype)
+@contextmanager
+def precision(device: torch.device, name: str) -> Iterator[None]:
+    """On a GPU "fp32" is float32 throughout; torch's default for convolutions is TF32."""
+    torch.backends.cudnn.allow_tf32 = name != "fp32"
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=name == "bf16"):
+        yield
 
 
 def predict(way: Way, image: Tensor) -> Tensor:
-    network, dtype = way
-    with torch.inference_mode(), precision(image.device.type, dtype):
+    network, name = way
+    with torch.inference_mode(), precision(image.device, name):
         logits: Tensor = network(image).float()
     return logits
 
 
 def train(way: Way, image: Tensor) -> Tensor:
-    network, dtype = way
+    network, name = way
     network.zero_grad()
-    with precision(image.device.type, dtype):
+    with precision(image.device, name):
         logits = network(image)
     loss = F.binary_cross_entropy_with_logits(logits.float(), torch.zeros_like(logits).float())
     loss.backward()
@@ -162,45 +170,65 @@ def measure(
     times: dict[str, list[float]] = {name: [] for name in ways}
     memory = dict.fromkeys(ways, 0.0)
     outputs = {}
-    for _ in range(rounds + 1):  # the first one warms up
+    for round_number in range(rounds + 1):  # the first one warms up
         for name, way in ways.items():
-            way[0].to(image.device)
-            if image.is_cuda:
-                torch.cuda.reset_peak_memory_stats()
-            begin = seconds(image.device)
-            outputs[name] = step(way, image)
-            times[name].append(seconds(image.device) - begin)
-            if image.is_cuda:
-                memory[name] = torch.cuda.max_memory_allocated() / 2**30
+            with alone_on(image.device, way[0]):
+                if image.is_cuda and round_number:
+                    step(way, image)  # the network has just been moved
+                begin = seconds(image.device)
+                outputs[name] = step(way, image)
+                times[name].append(seconds(image.device) - begin)
+                if image.is_cuda:
+                    memory[name] = torch.cuda.max_memory_allocated() / 2**30
     passes = 1 if step is predict else 3
     flop = passes * FLOP_PER_SLICE * image.shape[0] * image[0, 0].numel() / 224**2
     first = statistics.median(next(iter(times.values()))[1:])
-    speeds = {dtype: flop_per_second(image.device, dtype) for _, dtype in ways.values()}
-    for name, (_, dtype) in ways.items():
+    speeds = {kind: flop_per_second(image.device, kind) for _, kind in ways.values()}
+    for name, (_, kind) in ways.items():
         median = statistics.median(times[name][1:])
         line = f"  {name:28s} {median:8.3f} s {first / median:6.2f} x"
-        line += f"  floor {flop / speeds[dtype]:8.4f} s"
+        if (speed := speeds[kind]) is not None:
+            line += f"  floor {flop / speed:8.4f} s"
         if image.is_cuda:
             line += f"  {memory[name]:6.2f} GiB"
-        if step is predict and "ours" in outputs and name not in ("authors", "ours"):
+        if (
+            step is predict
+            and "ours" in outputs
+            and name not in ("authors", "authors, tf32", "ours")
+        ):
             change = (outputs[name].sigmoid() - outputs["ours"].sigmoid()).abs().max()
             line += f"  largest change of a probability {float(change):.1e}"
         print(line)
 
 
-def is_fast(device: torch.device, dtype: torch.dtype) -> bool:
-    """Says whether the device has units for the type; without them a pass takes minutes."""
-    if device.type == "cuda" or dtype == torch.float32:
+@contextmanager
+def alone_on(device: torch.device, network: nn.Module) -> Iterator[None]:
+    """Holds a network, and no other one, on a GPU, so that its memory is its own."""
+    network.to(device)
+    if device.type != "cuda":
+        yield
+        return
+    torch.cuda.reset_peak_memory_stats()
+    yield
+    network.zero_grad(set_to_none=True)
+    network.cpu()
+    torch.cuda.empty_cache()
+
+
+def is_fast(device: torch.device, name: str) -> bool:
+    """Says whether the device has units for the precision; without them a pass takes minutes."""
+    if device.type == "cuda" or name == "fp32":
         return True
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return name == "bf16" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def flop_per_second(device: torch.device, dtype: torch.dtype) -> float:
+def flop_per_second(device: torch.device, name: str) -> float | None:
     """Returns the peak of a known card, or on a CPU the speed of a large matrix product now."""
     if device.type == "cuda":
-        return PEAK_TFLOPS[str(dtype).removeprefix("torch.")] * 1e12
+        peak = PEAK_TFLOPS.get(torch.cuda.get_device_name(device), {}).get(name)
+        return None if peak is None else peak * 1e12
     size = 2048
-    matrix = torch.rand(size, size).to(dtype)
+    matrix = torch.rand(size, size).to(torch.bfloat16 if name == "bf16" else torch.float32)
     times = []
     for _ in range(4):
         begin = seconds(device)
@@ -209,12 +237,23 @@ def flop_per_second(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * size**3 / statistics.median(times[1:])
 
 
+def max_pool_as_on_a_gpu(pool: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """On a CPU autocast pools in float32, on a GPU in the precision of the map."""
+
+    @wraps(pool)
+    def pooled(*arguments: object, **options: object) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return pool(*arguments, **options)
+
+    return pooled
+
+
 def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: bool) -> float:
     """Returns GiB at the peak of two training steps with Adam, of which nothing is computed."""
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.distributed._tools.mem_tracker import MemTracker
 
-    with FakeTensorMode():
+    with FakeTensorMode(), patch.object(F, "max_pool3d", max_pool_as_on_a_gpu(F.max_pool3d)):
         network = RegionClassifier(2, REGIONS, gradient_checkpointing=checkpointing).train()
         optimizer = torch.optim.Adam(network.parameters())
         image = torch.rand(batch_size, 2, 224, 224, slices)
@@ -222,7 +261,7 @@ def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: boo
         tracker.track_external(network, optimizer, image)
         with tracker:
             for step in range(2):
-                train((network, torch.bfloat16 if bf16 else torch.float32), image)
+                train((network, "bf16" if bf16 else "fp32"), image)
                 optimizer.step()
                 if step == 0:
                     tracker.reset_mod_stats()
@@ -244,6 +283,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.deterministic = True  # as in the bundles
     slices = arguments.slices or (208 if device.type == "cuda" else 16)
     torch.manual_seed(0)
     shape = (arguments.batch_size, 2, arguments.in_plane, arguments.in_plane, slices)
@@ -256,7 +296,7 @@ def main(arguments: argparse.Namespace) -> None:
         if title == "training step" and not arguments.training:
             continue
         ways = make()
-        chosen = arguments.ways or [n for n, (_, dtype) in ways.items() if is_fast(device, dtype)]
+        chosen = arguments.ways or [n for n, (_, kind) in ways.items() if is_fast(device, kind)]
         print(title)
         measure({n: w for n, w in ways.items() if n in chosen}, step, image, arguments.rounds)
 
