@@ -9,13 +9,13 @@ configurations no key for it, hence this one function: ``"bundle_root":
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
+from petct_ext.command_words import config_files, given_options
 from petct_ext.errors import InputDataError
 
 __all__ = ["bundle_root"]
@@ -50,11 +50,10 @@ def _candidates(name: str) -> Iterator[Path]:
     while frame is not None:
         yield from _of_variables(frame.f_locals)
         frame = frame.f_back
-    for i, argument in enumerate(sys.argv):
-        key, equals, value = argument.partition("=")
-        if key in ("--config_file", "--config-file"):
-            given = value if equals else "".join(sys.argv[i + 1 : i + 2])
-            yield from _of_config_files(given)
+    options = given_options()
+    for key in ("config_file", "config-file"):
+        if key in options:
+            yield from _of_config_files(options[key])
     yield Path.cwd()
     yield Path.cwd() / "bundles" / name
     yield Path(__file__).parents[1] / "bundles" / name
@@ -71,7 +70,5 @@ def _of_variables(variables: dict[str, Any]) -> Iterator[Path]:
 
 
 def _of_config_files(given: object) -> Iterator[Path]:
-    """Accepts a path, a list of paths, or fire's spelling of a list, ``"['a.json','b.json']"``."""
-    files = given if isinstance(given, list | tuple) else str(given).strip("[]() ").split(",")
-    for file in files:
-        yield Path(str(file).strip("'\" ")).parent.parent
+    for file in config_files(given):
+        yield file.parent.parent

@@ -8,6 +8,7 @@ holds a patient's name, birth date or raw identifier.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -72,9 +73,18 @@ def show_errors_in_one_line() -> None:
     """Makes an uncaught :class:`PETCTError` end the process with one line and exit code 2.
 
     The bundles call it first, since ``python -m monai.bundle`` would print a long traceback, in
-    which MONAI's own errors hide ours. Other exceptions keep their traceback.
+    which MONAI's own errors hide ours. Ignite's and MONAI's handlers log the same error again on
+    its way up; those records are left out. Other exceptions keep their traceback.
     """
     sys.excepthook = _show
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_not_ours)
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """Whether a log record tells of something else than an error of ours that is being raised."""
+    error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
+    return record.levelno < logging.ERROR or error is None or find_own_error(error) is None
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -82,5 +92,6 @@ def _show(kind: type[BaseException], error: BaseException, traceback: TracebackT
     if cause is None:
         sys.__excepthook__(kind, error, traceback)
         return
-    sys.stderr.write(f"error: {cause}\n")
+    # torchrun's workers replace sys.stderr, and lose what it holds.
+    (sys.__stderr__ or sys.stderr).write(f"error: {cause}\n")
     sys.exit(2)

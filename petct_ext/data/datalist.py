@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from petct_ext.data.datalist_checks import require_exams
 from petct_ext.data.schemas import LABELS, PREPARED, SPLITS, read_table
 from petct_ext.data.summary_codes import SUMMARY_CODE_TASK
 from petct_ext.dicom.convert import SUV_BW
@@ -113,8 +114,7 @@ def _read_sections(path: Path, section: str) -> tuple[list[str], dict[str, Any]]
             f"{path} has no section {section!r}; it has {', '.join(present) or 'none'}."
             f"{did_you_mean(section, present)}"
         )
-    for name in present:
-        _require_disjoint_patients(document, name, path)
+    require_exams({name: document[name] for name in present}, path)
     return (present if section == "all" else [section]), document
 
 
@@ -296,15 +296,3 @@ def _is_probability(label: object) -> bool:
     if label is None:
         return True
     return isinstance(label, int | float) and (np.isnan(label) or bool(0 <= label <= 1))
-
-
-def _require_disjoint_patients(document: dict[str, Any], section: str, source: Path) -> None:
-    here = {item["patient_id"] for item in document[section]}
-    for other in SECTIONS:
-        if other == section:
-            continue
-        if shared := here & {item["patient_id"] for item in document.get(other) or []}:
-            raise InputDataError(
-                f"{source}: {len(shared)} patient(s) occur in both {section!r} and {other!r}, "
-                f"e.g. {min(shared)!r}; split by patient, not by exam."
-            )

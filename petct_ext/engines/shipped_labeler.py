@@ -18,7 +18,7 @@ from petct_ext.engines.labeler_training import (
     items_of_sentences,
     network_probabilities,
 )
-from petct_ext.files import atomic_path
+from petct_ext.networks.checkpoint_files import write_checkpoint
 from petct_ext.networks.report_classifier import ReportClassifier, begin_model_folder
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports import place_of_mention
@@ -209,6 +209,5 @@ def save_labeler(
     network.blend.copy_(torch.tensor(recipe.blend))
     state = {name: tensor.to(torch.float16) for name, tensor in network.state_dict().items()}
     state["blend"] = network.blend.clone()
-    with atomic_path(folder / "model.pt") as partial:
-        torch.save(state, partial)
+    write_checkpoint(state, folder / "model.pt")
     return folder

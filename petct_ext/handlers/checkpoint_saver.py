@@ -83,6 +83,8 @@ class _AtomicSaver(DiskSaver):
             super().__call__(_on_cpu(checkpoint), path.name, metadata)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+        except RuntimeError as error:  # how torch tells of a full disk
+            raise OutputError(f"{path} cannot be written; is the disk full? ({error})") from error
 
     def remove(self, filename: str) -> None:
         if self.filename is None:  # a fixed name is replaced, never removed first

@@ -16,8 +16,8 @@ from ignite.engine import Events
 from monai.data.utils import set_rnd
 
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path
 from petct_ext.handlers.fingerprint import file_digest, fingerprint
+from petct_ext.networks.checkpoint_files import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -38,9 +38,10 @@ class TrainingState:
     Of several processes the first one writes, all read, so they must see the same file. Samplers
     draw alike in all of them, the rest does not.
 
-    A file of another training (other settings or data) is left aside as ``*.previous``: weights
-    of two trainings are never mixed. So is a file whose best weights are gone or were changed
-    since: only a new training can give them.
+    A file of another training (other settings or data) and its best weights are kept as
+    ``*.previous.pt``, with a warning: weights of two trainings are never mixed, and none are lost.
+    So is a file whose best weights are gone or were changed since: only a new training can give
+    them.
 
     Args:
         path: the file, e.g. ``training_state.pt`` in the folder of checkpoints.
@@ -95,10 +96,9 @@ class TrainingState:
         if state is None:
             return
         if why_not is not None:
-            aside = self.path.with_suffix(".previous")
             if idist.get_rank() == 0:
-                self.path.replace(aside)
-            _LOGGER.info("%s %s; it is now %s", self.path.name, why_not, aside.name)
+                _LOGGER.warning("%s %s", self.path.name, why_not)
+                self._put_aside(state)
             return
         for name, item in self.objects.items():
             item.load_state_dict(state["objects"][name])
@@ -138,8 +138,18 @@ class TrainingState:
             "best_validation": _best(self.evaluator),
             "best_weights": self._digest_of_best(),
         }
-        with atomic_path(self.path) as partial:
-            torch.save(state, partial)
+        write_checkpoint(state, self.path)
+
+    def _put_aside(self, state: Mapping[str, Any]) -> None:
+        """Renames what the other training has left, so that this one overwrites nothing."""
+        best = state.get("best_weights")
+        names = [self.path.name, *([best[0]] if best else [])]
+        for name in names:
+            path = self.path.parent / name
+            if path.is_file():
+                aside = _free_path(path)
+                path.replace(aside)
+                _LOGGER.warning("%s is kept as %s", name, aside.name)
 
     def _why_not(self, state: Mapping[str, Any], engine: Engine) -> str | None:
         """Returns why the training cannot go on from a state, None if it can."""
@@ -173,6 +183,15 @@ class TrainingState:
         return os.path.relpath(path, self.path.parent), digest
 
 
+def _free_path(path: Path) -> Path:
+    """Returns a path beside another one that nothing is at: model.previous.pt, ..."""
+    number, aside = 1, path.with_name(f"{path.stem}.previous{path.suffix}")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.stem}.previous{number}{path.suffix}")
+    return aside
+
+
 def _differences(kept: Any, now: Mapping[str, str]) -> str:
     if not isinstance(kept, dict):
         return "of an older version"
@@ -182,8 +201,8 @@ def _differences(kept: Any, now: Mapping[str, str]) -> str:
 
 def _is_loadable(path: Path) -> bool:
     try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises what it likes for a damaged file
+        read_checkpoint(path, remedy="")
+    except InputDataError:
         return False
     return True
 
@@ -203,12 +222,7 @@ def _best(engine: Engine) -> tuple[float, int]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what it likes for a damaged file
-        raise InputDataError(
-            f"{path} is damaged ({type(error).__name__}); remove it to start the training anew."
-        ) from None
+    state = read_checkpoint(path, remedy="remove it to start the training anew")
     if not isinstance(state, dict) or "fingerprint" not in state:
         raise InputDataError(f"{path} is no state of a training; choose another ckpt_dir.")
     return state

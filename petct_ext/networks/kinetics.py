@@ -18,7 +18,6 @@ its rows (Y) that of H.
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
+from petct_ext.networks.checkpoint_files import read_checkpoint
 from petct_ext.networks.i3d import I3DEncoder
 from petct_ext.networks.region_classifier import RegionClassifier
 
@@ -116,15 +116,16 @@ def read_kinetics(path: str | Path) -> dict[str, Tensor]:
         InputDataError: if the file is missing, damaged or holds something else.
     """
     path = Path(require_file(path))
-    try:
-        if path.suffix == ".npz":
+    what, remedy = "weight file", "download it again from its publisher"
+    if path.suffix == ".npz":
+        try:
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputDataError(_damaged(path, error)) from None
-    except Exception as error:  # pickle has its own, below Exception alone
-        raise InputDataError(_damaged(path, error)) from None
+        except Exception as error:  # zip, NumPy and operating system each have their own
+            raise InputDataError(
+                f"{path} is no {what}, or is damaged ({type(error).__name__}); {remedy}."
+            ) from None
+    loaded = read_checkpoint(path, remedy=remedy, what=what)
     if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise InputDataError(
             f"{path} holds no state dict; give a published I3D file as it was downloaded."
@@ -167,13 +168,6 @@ def convert_kinetics(
             "width 1.0, and the file as published."
         )
     return converted
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return (
-        f"{path} is no weight file, or is damaged ({type(error).__name__}); download it again from "
-        "its publisher."
-    )
 
 
 def _plain_name(name: str) -> str:

@@ -13,9 +13,15 @@ from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
+from petct_ext.networks.checkpoint_files import read_checkpoint
 from petct_ext.networks.kinetics import load_kinetics
 from petct_ext.networks.region_classifier import RegionClassifier
-from petct_ext.networks.region_names import find_other_regions, stored_regions, stored_remedy
+from petct_ext.networks.region_names import (
+    find_other_design,
+    find_other_regions,
+    stored_regions,
+    stored_remedy,
+)
 
 __all__ = ["check_weights", "load_encoder", "load_regions", "load_start"]
 
@@ -23,6 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 _PREFIX = "encoder."
 _HEAD = "head."
 _WRAPPER = "model"
+_COPY = "copy it again or train anew"
 _NUM_NAMED = 3
 
 
@@ -47,7 +54,7 @@ def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
             accepted, with a warning in the log.
     """
     path = Path(require_file(path))
-    loaded = _read(path)
+    loaded = read_checkpoint(path, remedy=_COPY)
     if isinstance(loaded, Mapping):
         loaded = loaded.get(_WRAPPER, loaded)
     given = _require_state_dict(loaded, path)
@@ -86,7 +93,7 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
         raise InputDataError(
             f"{path} does not exist; train the scan model first or set pretrained_path to null."
         )
-    loaded = _require_state_dict(_read(path), path)
+    loaded = _require_state_dict(read_checkpoint(path, remedy=_COPY), path)
     given = {k: v for k, v in loaded.items() if k.startswith(_PREFIX)}
     wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
     _require_same(
@@ -165,7 +172,7 @@ def load_regions(
             "--pretrained_path PATH/model.pt."
         )
     load_encoder(network, path)
-    loaded = _read(Path(path))
+    loaded = read_checkpoint(path, remedy=_COPY)
     given = {k: v for k, v in loaded.items() if k.startswith(_HEAD)}
     names = stored_regions(loaded) or list(source_regions)
     num_outputs = len(loaded.get(f"{_HEAD}bias", ()))
@@ -206,16 +213,6 @@ def _copy_heads(
             tensor[place] = given[key][source]
 
 
-def _read(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and operating system each have their own
-        raise InputDataError(
-            f"{path} is no checkpoint, or is damaged ({type(error).__name__}); copy it again or "
-            "train anew."
-        ) from None
-
-
 def _require_state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise InputDataError(
@@ -239,6 +236,11 @@ def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
             "%s does not name its regions: make sure that they are those of the configuration, in "
             "its order",
             path.name,
+        )
+    if different := find_other_design(loaded, network):
+        raise InputDataError(
+            f"{path} holds weights of a network with {different}; set network_def as in the "
+            "training of that file."
         )
     other = find_other_regions(stored, regions)
     if other:

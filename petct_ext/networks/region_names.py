@@ -1,4 +1,4 @@
-"""Names of a network's outputs, carried by its weights.
+"""Names of a network's outputs and what its tensors do not show, carried by its weights.
 
 They stand in the metadata that torch keeps beside the tensors of a state dict, so files with them
 have the same tensors as files without: MONAI's and Ignite's loaders read both, with
@@ -15,6 +15,7 @@ from torch import nn
 
 __all__ = [
     "copy_metadata",
+    "find_other_design",
     "find_other_regions",
     "names_in",
     "note_regions",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _KEY = "regions"
+_DESIGN = "design"
 _REMEDY = "remedy"
 _METADATA = "_metadata"
 _NUM_NAMED = 3
@@ -32,10 +34,25 @@ _NUM_NAMED = 3
 def note_regions(
     module: nn.Module, state_dict: Any, prefix: str, local_metadata: dict[str, Any]
 ) -> None:
-    """Hook of ``state_dict()``: writes ``module.regions`` into the metadata of the module."""
+    """Hook of ``state_dict()``: writes ``regions`` and ``design`` into the module's metadata."""
     regions = getattr(module, _KEY, None)
     if regions:
         local_metadata[_KEY] = list(regions)
+    if (design := getattr(module, _DESIGN, None)) is not None:
+        local_metadata[_DESIGN] = dict(design)
+
+
+def find_other_design(state_dict: Mapping[str, Any], module: nn.Module) -> str:
+    """Returns in words in what weights and network differ though their tensors are alike.
+
+    Args:
+        state_dict: as ``torch.load`` returned it; without a design everything fits.
+        module: a network; without a design everything fits.
+    """
+    stored = getattr(state_dict, _METADATA, {}).get("", {}).get(_DESIGN, {})
+    design = getattr(module, _DESIGN, {})
+    different = [name for name in stored if name in design and stored[name] != design[name]]
+    return ", ".join(f"{name} {stored[name]} (not {design[name]})" for name in different)
 
 
 def stored_regions(state_dict: Mapping[str, Any], prefix: str = "") -> list[str]:

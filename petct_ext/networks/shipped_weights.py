@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path
+from petct_ext.networks.checkpoint_files import write_checkpoint
 from petct_ext.networks.region_names import copy_metadata, note_remedy
 
 __all__ = ["save_half"]
@@ -43,8 +43,7 @@ def save_half(network: nn.Module, path: str | Path, *, remedy: str = "") -> Path
     copy_metadata(state, half)
     if remedy:
         note_remedy(half, remedy)
-    with atomic_path(path) as partial:
-        torch.save(half, partial)
+    write_checkpoint(half, path)
     return Path(path)
 
 

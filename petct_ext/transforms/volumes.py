@@ -47,6 +47,8 @@ class LoadPreparedd(MapTransform):
     Args:
         keys: of the paths; all volumes of an exam must be on one grid.
         min_slices: exams with fewer slices are refused.
+        in_plane: voxels of either side of a slice that the network was made for; others are
+            refused. None takes any.
 
     Example:
         >>> import tempfile
@@ -57,9 +59,16 @@ class LoadPreparedd(MapTransform):
         ((1, 4, 4, 9), torch.int16, (1.0, 0.0))
     """
 
-    def __init__(self, keys: KeysCollection = (PET, CT), *, min_slices: int = 1) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = (PET, CT),
+        *,
+        min_slices: int = 1,
+        in_plane: int | None = None,
+    ) -> None:
         super().__init__(keys)
         self.min_slices = min_slices
+        self.in_plane = in_plane
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replaces each path by a tensor (1, X, Y, Z) and adds ``<key>_scale``.
@@ -71,8 +80,9 @@ class LoadPreparedd(MapTransform):
             The item: int16 tensors with slope and intercept, or float32 with (1, 0).
 
         Raises:
-            InputDataError: if a file is missing, damaged, cut off or no volume, has too few slices,
-                or the volumes of the exam differ in shape or place.
+            InputDataError: if a file is missing, damaged, cut off or no volume, holds values that
+                are not finite, has too few slices or another size in-plane, or the volumes of the
+                exam differ in shape or place.
         """
         item = dict(data)
         grids = []
@@ -97,6 +107,13 @@ class LoadPreparedd(MapTransform):
             raise InputDataError(
                 f"it has {shapes[0][2]} slices; at least {self.min_slices} are needed (min_slices "
                 "of the configuration). Leave the exam out."
+            )
+        if shapes and self.in_plane and set(shapes[0][:2]) != {self.in_plane}:
+            raise InputDataError(
+                f"it has {shapes[0][0]} x {shapes[0][1]} voxels in-plane, but the configuration "
+                f"expects {self.in_plane} x {self.in_plane} (in_plane): run "
+                f"scripts/prepare_exams.py --in-plane {self.in_plane}, or add the configuration "
+                "for its size (demo.json or demo_inference.json: 48)."
             )
         for key, grid in zip(self.keys[1:], grids[1:], strict=False):
             if (shift := _shift(grids[0], grid)) > _LARGEST_SHIFT_VOXELS:
@@ -154,6 +171,8 @@ def _read(path: Path) -> tuple[Tensor, tuple[float, float], Grid]:
     image = unpacked_nifti(path) if path.suffix == ".gz" else nib.load(path)
     try:
         stored, scale = _values(image, path)
+    except InputDataError:
+        raise
     except (OSError, ValueError, EOFError) as error:
         raise InputDataError(
             f"{path.name} is shorter than its header says ({str(error)[:80]}); it is cut off. "
@@ -182,4 +201,10 @@ def _values(image: Any, path: Path) -> tuple[NDArray[Any], tuple[float, float]]:
     if kind.kind in "iu" and np.can_cast(kind, np.int16):
         return proxy.get_unscaled().astype(np.int16), (float(proxy.slope), float(proxy.inter))
     # A copy, since the pages of a map would be read as late as on the way to the device.
-    return np.array(np.asarray(proxy, dtype=np.float32), order="F"), (1.0, 0.0)
+    values = np.array(np.asarray(proxy, dtype=np.float32), order="F")
+    if broken := int((~np.isfinite(values)).sum()):
+        raise InputDataError(
+            f"{path.name} holds {broken} values that are not finite; mend the volume or leave the "
+            "exam out."
+        )
+    return values, (1.0, 0.0)

@@ -36,11 +36,11 @@ TINY: dict[str, Any] = WIDTH | {
     "num_workers": 0,
     "cache_rate": 0.0,
     "batch_size": 2,
+    "in_plane": 32,
 }
 TINY_TRAINING: dict[str, Any] = TINY | {
     "epochs": 1,
     "exams_per_epoch": 2,
-    "in_plane": 32,
     "crop_in_plane": 30,
 }
 

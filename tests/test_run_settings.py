@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.switches import is_on
+from petct_ext.run_settings import is_on
 
 
 @pytest.mark.parametrize(
