@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import TracebackType
+from typing import Any
 
 __all__ = [
     "SOME_FAILED",
@@ -74,17 +75,20 @@ def show_errors_in_one_line() -> None:
 
     The bundles call it first, since ``python -m monai.bundle`` would print a long traceback, in
     which MONAI's own errors hide ours. Ignite's and MONAI's handlers log the same error again on
-    its way up; those records are left out. Other exceptions keep their traceback.
+    its way up, each with a traceback; those records become debug messages without one. Other
+    exceptions keep their traceback.
     """
     sys.excepthook = _show
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_is_not_ours)
+    logging.setLogRecordFactory(_new_record)
 
 
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    """Whether a log record tells of something else than an error of ours that is being raised."""
+def _new_record(*arguments: Any, **options: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*arguments, **options)
     error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
-    return record.levelno < logging.ERROR or error is None or find_own_error(error) is None
+    if record.levelno >= logging.ERROR and error is not None and find_own_error(error) is not None:
+        record.exc_info = None
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return record
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -5,13 +5,20 @@ MONAI takes any ``--key value`` of the command line, misspelt ones too, and hand
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from petct_ext.command_words import config_files, given_options, run_words
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json
 
-__all__ = ["check_command_line", "is_on", "require_counts", "require_positive"]
+__all__ = [
+    "check_command_line",
+    "is_on",
+    "require_counts",
+    "require_not_negative",
+    "require_positive",
+]
 
 # Options of MONAI's `run` itself.
 _OF_MONAI: Final = frozenset(
@@ -89,6 +96,17 @@ def require_counts(**values: object) -> None:
             raise InputDataError(f"{name} is {value!r}; it must be a whole number from 1 up.")
 
 
+def require_not_negative(**values: object) -> None:
+    """Refuses settings that are no finite numbers from 0 up.
+
+    Raises:
+        InputDataError: names the setting and its value.
+    """
+    for name, value in values.items():
+        if not _is_finite(value) or value < 0:  # type: ignore[operator]
+            raise InputDataError(f"{name} is {value!r}; it must be a number from 0 up.")
+
+
 def require_positive(**values: object) -> None:
     """Refuses settings that are no finite numbers above 0.
 
@@ -96,6 +114,9 @@ def require_positive(**values: object) -> None:
         InputDataError: names the setting and its value.
     """
     for name, value in values.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 < value < float("inf"):  # type: ignore[operator]
+        if not _is_finite(value) or value <= 0:  # type: ignore[operator]
             raise InputDataError(f"{name} is {value!r}; it must be a number above 0.")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

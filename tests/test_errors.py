@@ -59,14 +59,14 @@ def test_error_behind_that_of_a_library_is_found(explicit: bool) -> None:
 
 
 def test_shown_in_one_line_with_exit_code_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     show_errors_in_one_line()
     error = wrapped(explicit=True)
     with pytest.raises(SystemExit, match=r"^2$"):
         sys.excepthook(type(error), error, error.__traceback__)
-    assert capsys.readouterr().err == "error: the cause\n"
+    assert capfd.readouterr().err == "error: the cause\n"
 
 
 def test_others_keep_their_traceback(

@@ -1,11 +1,100 @@
-"""Switches mean what their user wrote."""
+"""Settings mean what their user wrote, or are refused."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.run_settings import is_on
+from petct_ext.run_settings import (
+    check_command_line,
+    is_on,
+    require_counts,
+    require_not_negative,
+    require_positive,
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """Two configuration files, as fire takes a list."""
+    (tmp_path / "train.json").write_text(json.dumps({"epochs": 3, "network_def": {"width": 1}}))
+    (tmp_path / "top.json").write_text(json.dumps({"+imports": [], "region": "liver"}))
+    return f"['{tmp_path}/train.json','{tmp_path}/top.json']"
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    program = "/somewhere/site-packages/monai/bundle/__main__.py"
+    monkeypatch.setattr("sys.argv", [program, *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--epoch", "3"],
+            r"--epoch is no setting of train\.json, top\.json\. Did you .* 'epochs'",
+        ),
+        (["--epoch=3"], r"--epoch is no setting"),
+        (["--regoin", "spine"], r"--regoin is no setting .* Did you mean 'region'"),
+        (["--networkdef#width", "2"], r"--networkdef#width is no .* Did you mean 'network_def'"),
+    ],
+)
+def test_misspelt_option_is_refused(
+    words: list[str], told: str, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(monkeypatch, "run", "training", "--config_file", config, *words)
+    with pytest.raises(InputDataError, match=told):
+        check_command_line()
+
+
+def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (["train", "--config_file", config], ["--config_file", config, "--run_id=train"]):
+        command(monkeypatch, "run", *words)
+        with pytest.raises(InputDataError, match=r"'train' is a section .* write 'training'"):
+            check_command_line()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "training", "--epochs", "3", "--network_def#width", "0.5", "--imports", "x"],
+        ["run", "--region=train", "--tracking", "mlflow", "--meta_file", "m.json"],
+        ["ckpt_export", "--net_id", "network_def"],
+    ],
+)
+def test_what_is_known_passes(
+    words: list[str], config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(monkeypatch, *words, "--config_file", config)
+    check_command_line()
+
+
+def test_other_programs_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["scripts/run_pipeline.py", "run", "--anything", "1"])
+    check_command_line()
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "three", True, None])
+def test_counts_are_whole_and_positive(value: Any) -> None:
+    with pytest.raises(InputDataError, match=r"epochs is .*; it must be a whole number from 1 up"):
+        require_counts(batch_size=2, epochs=value)
+
+
+@pytest.mark.parametrize("value", [-0.001, "abc", float("nan"), float("inf")])
+def test_amounts_are_finite_and_not_negative(value: Any) -> None:
+    require_not_negative(learning_rate=0)
+    with pytest.raises(InputDataError, match=r"learning_rate is .*; it must be a number from 0 up"):
+        require_not_negative(learning_rate=value)
+
+
+def test_units_are_above_zero() -> None:
+    require_positive(unit=0.7)
+    with pytest.raises(InputDataError, match="unit is 0; it must be a number above 0"):
+        require_positive(unit=0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from petct_ext.files import write_json
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
     BUNDLES,
     TINY_TRAINING,
+    config_files,
     datalist,
     workflow,
 )
@@ -68,9 +71,16 @@ def short(item: dict[str, Any], folder: Path) -> None:
         ),
         ({"labels": "hybrids"}, r"labels is 'hybrids'.*Did you mean 'hybrid'"),
         ({"labels": "hand"}, r"datalist\.json: no exam has hand labels"),
+        ({"in_plane": 48}, r"exam E0\d: it has 32 x 32 voxels in-plane, .* expects 48 x 48"),
+        ({"epochs": 0}, r"epochs is 0; it must be a whole number"),
+        ({"network_def#pooling": "max"}, r"pooling is 'max'; known are attention, sum, mean"),
+        ({"network_def#channels": [5]}, r"channels is \[5\], expected some of \[0, 1\]"),
         ({"min_slices": 16}, r"exam E0\d: it has \d+ slices; at least 16 are needed"),
     ],
-    ids=["region", "twice", "channels", "labels", "no-hand", "slices"],
+    ids=[
+        *("region", "twice", "channels", "labels", "no-hand"),
+        *("in-plane", "epochs", "pooling", "modality", "slices"),
+    ],
 )
 def test_settings(
     options: dict[str, Any],
@@ -96,3 +106,36 @@ def test_label_outside_0_and_1_is_named_with_exam_and_region(
     assert re.search(
         r"exam 'E00' has labels that are not probabilities: \{'liver': 1\.5\}; give", told
     )
+
+
+def test_validation_exam_that_breaks_the_network_is_named(datalist: Path, tmp_path: Path) -> None:  # noqa: F811
+    """NaN would count as the highest score."""
+    told = failure(datalist, tmp_path, learning_rate=1e30, batch_size=1, exams_per_epoch=1)
+    assert re.search(
+        r"exam E1\d: the network returned values that are not finite; .* diverged", told
+    )
+    assert not (tmp_path / "model.pt").exists()
+
+
+@pytest.mark.slow
+def test_command_line_says_one_line_and_nothing_else(datalist: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Ignite and MONAI log an error on its way up, each with a traceback."""
+    configs = ",".join(f"'{f}'" for f in config_files(BUNDLES / "scan_model", "train", "demo"))
+    options = TINY_TRAINING | {"datalist": datalist, "ckpt_dir": tmp_path, "output_dir": tmp_path}
+    command = [
+        sys.executable,
+        "-m",
+        "monai.bundle",
+        "run",
+        "training",
+        f"--config_file=[{configs}]",
+    ]
+    for wrong, told in (
+        ({"learn_rate": 1}, "error: --learn_rate is no setting of train.json, demo.json. Did you"),
+        ({"network_def#in_channels": 3}, "error: exam E0"),
+    ):
+        given = [f"--{name}={value}" for name, value in (options | wrong).items()]
+        done = subprocess.run([*command, *given], check=False, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stdout + done.stderr
+        assert done.stderr.strip().splitlines()[-1].startswith(told)

@@ -67,8 +67,11 @@ def test_training_killed_after_an_epoch_ends_as_an_unbroken_one(
 def test_other_seed_starts_anew(datalist: Path, tmp_path: Path) -> None:  # noqa: F811
     train(tmp_path / "a", datalist, epochs=1)
     train(tmp_path / "b", datalist, epochs=1, seed=1)
+    first = states(tmp_path / "a")[0]
     train(tmp_path / "a", datalist, epochs=1, seed=1)
-    assert (tmp_path / "a" / "training_state.previous").is_file()
+    assert (tmp_path / "a" / "training_state.previous.pt").is_file()
+    kept = torch.load(tmp_path / "a" / "model.previous.pt", weights_only=True)
+    assert equal(kept, first)
     assert all(map(equal, states(tmp_path / "a"), states(tmp_path / "b")))
 
 

@@ -61,6 +61,33 @@ def test_patient_in_two_sections_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exam_id": None}, r"item 2 of section 'training' has exam_id None; it must be a text"),
+        ({"pet": None}, r"item 2 of section 'training' has pet None; it must be a text"),
+        ({"labels": [1]}, r"item 2 .*\(exam E2\) has labels \[1\]; it must be an object"),
+        ({"num_slices": "many"}, r"\(exam E2\) has num_slices 'many'; it must be a whole number"),
+        ({"exam_id": "E1"}, r"1 exam\(s\) stand there more than once, e\.g\. 'E1'"),
+    ],
+)
+def test_items_must_be_whole_and_single(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = write(tmp_path, training=[item("E1", "P1"), item("E2", "P2")])
+    document = json.loads(path.read_text())
+    document["training"][1] |= change
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputDataError, match=message):
+        load_datalist(path, "training", [])
+
+
+def test_item_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "datalist.json").write_text('{"training": ["E1"]}')
+    with pytest.raises(InputDataError, match=r"item 1 of section 'training' is 'E1'; it must be"):
+        load_datalist(tmp_path / "datalist.json", "training", [])
+
+
+@pytest.mark.parametrize(
     ("section", "regions", "message"),
     [
         ("trainin", [], "no section 'trainin'.*Did you mean 'training'"),

@@ -87,7 +87,9 @@ def test_best_weights_that_are_not_as_saved_are_trained_anew(
     change(tmp_path / "model.pt")
     assert train(tmp_path, epochs=2) == [1, 2]
     assert best(tmp_path) == 2
-    assert (tmp_path / "training_state.previous").is_file()
+    assert (tmp_path / "training_state.previous.pt").is_file()
+    # Nothing that another training or a person has put there is lost.
+    assert (tmp_path / "model.previous.pt").is_file() is (change is not Path.unlink)
 
 
 def test_weights_of_an_epoch_that_a_kill_broke_off_do_not_hinder(tmp_path: Path) -> None:

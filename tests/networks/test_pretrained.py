@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -235,3 +236,17 @@ def test_fine_tuning_without_a_start_or_with_other_outputs_is_refused(scan_model
     other = RegionClassifier(2, 1, num_heads=1, width=0.0625, last_stage="mixed_4b")
     with pytest.raises(InputDataError, match=r"the heads of .* do not fit: .*head\.query"):
         load_regions(other, scan_model, regions=["liver"], source_regions=SOURCE)
+
+
+def test_weights_of_another_design_are_told_though_their_tensors_fit(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"width": 0.0625, "pooling": "mean"}
+    trained = RegionClassifier(2, 3, channels=[0], **options)
+    torch.save(trained.state_dict(), tmp_path / "model.pt")
+    check_weights(RegionClassifier(2, 3, channels=[0], **options), tmp_path / "model.pt")
+    for other, told in (
+        ({"channels": [0], "pooling": "sum"}, r"with pooling mean \(not sum\); set network_def"),
+        ({"channels": [1]}, r"with channels \[0\] \(not \[1\]\)"),
+    ):
+        network = RegionClassifier(2, 3, **(options | other))
+        with pytest.raises(InputDataError, match=told):
+            check_weights(network, tmp_path / "model.pt")

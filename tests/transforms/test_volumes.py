@@ -142,6 +142,24 @@ def test_too_few_slices_are_told_with_the_minimum(stored: np.ndarray, tmp_path: 
         load(path, min_slices=16)
 
 
+def test_other_size_in_plane_is_told_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "pet.nii"
+    nib.save(nib.Nifti1Image(np.zeros((6, 6, 9), np.int16), np.eye(4)), path)
+    item = {"exam_id": "E1", "pet": str(path)}
+    assert LoadPreparedd("pet", in_plane=6)(item)["pet"].shape == (1, 6, 6, 9)
+    with pytest.raises(InputDataError, match=r"exam E1: it has 6 x 6 voxels .*expects 48 x 48"):
+        LoadPreparedd("pet", in_plane=48)(item)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_told(broken: float, tmp_path: Path) -> None:
+    path, values = tmp_path / "pet.nii", np.zeros((4, 4, 9), np.float32)
+    values[1, 2, 3] = broken
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    with pytest.raises(InputDataError, match=r"exam E1: pet\.nii holds 1 values that are not"):
+        LoadPreparedd("pet")({"exam_id": "E1", "pet": str(path)})
+
+
 def test_volumes_of_another_grid_are_refused(stored: np.ndarray, tmp_path: Path) -> None:
     item: dict[Any, Any] = {
         "exam_id": "E1",
