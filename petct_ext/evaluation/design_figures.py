@@ -75,7 +75,7 @@ def draw_localization(table: pd.DataFrame, *, design: str = REFERENCE) -> Figure
             finish(axes, f"boxes around {box}s", grid="x")
         panels[0].set_yticks(range(len(order)), [_title(region) for region in order])
         panels[0].set_ylim(-0.7, len(order) - 0.3)
-        panels[1].legend(fontsize=8, frameon=False, loc="lower right")
+        panels[1].legend(fontsize=8, frameon=False, loc="upper left")
         figure.supxlabel(
             "share of the map inside the boxes over share of the volume inside them "
             "(bar: 95 % CI over patients)",
@@ -106,7 +106,8 @@ def _draw_group(axes: Axes, group: str, rows: pd.DataFrame) -> None:
     axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in reversed(names)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     first = rows.iloc[0]
-    about = f"{first['n_regions']} regions, {first['n_exams']} exams"
+    number = first["n_regions"]
+    about = f"{number} region{'s' if number > 1 else ''}, {first['n_exams']} exams"
     finish(axes, f"{group}: {about}", grid="x")
 
 

@@ -51,7 +51,7 @@ def designs_page(designs: pd.DataFrame, localization: pd.DataFrame | None, *, fa
 
 def _about_group(row: pd.Series) -> str:
     return (
-        f"Mean test AUROC against the phantoms' truth over {row['n_regions']} regions with at "
+        f"Mean test AUROC against the phantoms' truth over {row['n_regions']} region(s) with at "
         f"least {row['min_positives']} positives ({row['n_positives']} positives in all), "
         f"{row['n_exams']} exams. 95 % CI: bootstrap over patients. Difference to `{REFERENCE}`: "
         "same draws; p: permutation over patients."
