@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_too_few_slices_are_told_with_the_minimum(stored: np.ndarray, tmp_path: 
 def test_other_size_in_plane_is_told_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "pet.nii"
     nib.save(nib.Nifti1Image(np.zeros((6, 6, 9), np.int16), np.eye(4)), path)
-    item = {"exam_id": "E1", "pet": str(path)}
+    item: dict[Hashable, Any] = {"exam_id": "E1", "pet": str(path)}
     assert LoadPreparedd("pet", in_plane=6)(item)["pet"].shape == (1, 6, 6, 9)
     with pytest.raises(InputDataError, match=r"exam E1: it has 6 x 6 voxels .*expects 48 x 48"):
         LoadPreparedd("pet", in_plane=48)(item)
