@@ -28,6 +28,8 @@ __all__ = ["Step", "StepError", "bundle_command", "run_steps"]
 
 _PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
 _TAIL_BYTES = 20_000
+_MONAI_HINT = "_mode_=debug"
+"""Of MONAI's last line behind a traceback, which says nothing about the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,8 @@ def _reason(log: Path) -> str:
     tail = log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", errors="replace")
     lines = [line.strip() for line in tail.replace("\r", "\n").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or ["no message"])[-1]
+    others = [line for line in lines if _MONAI_HINT not in line]
+    return (errors or others or ["no message"])[-1]
 
 
 def _hashes(paths: Sequence[Path], work: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ __all__ = [
     "require_counts",
     "require_not_negative",
     "require_positive",
+    "require_validation",
 ]
 
 # Options of MONAI's `run` itself.
@@ -94,6 +95,19 @@ def require_counts(**values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputDataError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+
+
+def require_validation(*, epochs: int, val_interval: int) -> None:
+    """Refuses a training that never validates, and so never chooses weights.
+
+    Raises:
+        InputDataError: if validation comes only after the last epoch.
+    """
+    if val_interval > epochs:
+        raise InputDataError(
+            f"val_interval is {val_interval}, but there are {epochs} epochs: no weights would be "
+            "chosen; set it to the number of epochs or less."
+        )
 
 
 def require_not_negative(**values: object) -> None:

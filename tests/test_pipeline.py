@@ -107,6 +107,16 @@ def test_traceback_is_told_by_its_last_line(work: Path) -> None:
         run_steps([python("raise ValueError('broken')")], work)
 
 
+def test_hint_of_monai_behind_a_traceback_does_not_count(work: Path) -> None:
+    code = (
+        "import sys\n"
+        "print('RuntimeError: broken', file=sys.stderr)\n"
+        "sys.exit('See also errors above; set `_mode_=debug` to enter the debugging mode.')"
+    )
+    with pytest.raises(StepError, match=r"^step 'step': RuntimeError: broken \(exit code 1"):
+        run_steps([python(code)], work)
+
+
 def test_step_in_which_some_exams_failed_does_not_stop_the_rest(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from petct_ext.run_settings import (
     require_counts,
     require_not_negative,
     require_positive,
+    require_validation,
 )
 
 
@@ -109,3 +110,9 @@ def test_words_count_as_what_they_say(value: object, expected: bool) -> None:
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(InputDataError, match=r"resume is .*; write true or false"):
         is_on(value, "resume")
+
+
+def test_training_that_never_validates_is_refused() -> None:
+    require_validation(epochs=3, val_interval=3)
+    with pytest.raises(InputDataError, match="val_interval is 5, but there are 3 epochs"):
+        require_validation(epochs=3, val_interval=5)

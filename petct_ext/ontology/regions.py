@@ -111,8 +111,11 @@ class RegionOntology(Mapping[str, Region]):
         """
         path = Path(path)
         allowed = {field.name for field in fields(Region)}
+        document = read_json(path)
+        if not isinstance(document, dict) or not isinstance(document.get("regions"), list):
+            raise OntologyError(f"{path.name}: it has no list 'regions'; give a regions.json.")
         regions = []
-        for entry in read_json(path)["regions"]:
+        for entry in document["regions"]:
             if unexpected := entry.keys() - allowed:
                 raise OntologyError(
                     f"{path.name}: region {entry.get('name')!r} has the unexpected keys "
