@@ -40,7 +40,8 @@ from petct_ext.networks import RegionClassifier
 from petct_ext.networks.inference import fold_batch_norms
 
 REGIONS = 26
-# Vendor's fp32, bf16 as measured; TF32 is half of bf16. Other cards: no floor is shown.
+# Vendor's fp32, bf16 as others measured for matrix products, half of it for TF32. Other cards: no
+# floor is shown.
 PEAK_TFLOPS = {"NVIDIA H200": {"fp32": 60.0, "tf32": 395.0, "bf16": 790.0}}
 # Forward, 2 x multiplications, 224 x 224 in plane; a training step takes three times that.
 FLOP_PER_SLICE = 665e9 / 208

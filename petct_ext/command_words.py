@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def given_options() -> dict[str, str]:
     """Returns the options of this process's command line, without the dashes, and their values."""
     words, options = sys.argv[1:], {}
     for i, word in enumerate(words):
-        if word.startswith("--"):
-            key, equals, value = word[2:].partition("=")
+        if _is_option(word):
+            key, equals, value = word.lstrip("-").partition("=")
             options[key] = value if equals else "".join(words[i + 1 : i + 2])
     return options
 
@@ -36,10 +37,15 @@ def run_words() -> list[str] | None:
         return None
     words, is_value = [], False
     for word in sys.argv[2:]:
-        if word.startswith("--"):
+        if _is_option(word):
             is_value = "=" not in word
         elif not is_value:
             words.append(word)
         else:
             is_value = False
     return words
+
+
+def _is_option(word: str) -> bool:
+    """Whether fire takes a word for an option: one dash or two, and no number behind."""
+    return re.match(r"--?[A-Za-z_+]", word) is not None

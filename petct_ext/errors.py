@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
@@ -74,21 +74,32 @@ def show_errors_in_one_line() -> None:
     """Makes an uncaught :class:`PETCTError` end the process with one line and exit code 2.
 
     The bundles call it first, since ``python -m monai.bundle`` would print a long traceback, in
-    which MONAI's own errors hide ours. Ignite's and MONAI's handlers log the same error again on
-    its way up, each with a traceback; those records become debug messages without one. Other
+    which MONAI's own errors hide ours. Ignite and MONAI's handlers log the same error again on its
+    way up, each with a traceback; those records become debug messages without one. Other
     exceptions keep their traceback.
     """
     sys.excepthook = _show
-    logging.setLogRecordFactory(_new_record)
+    if not isinstance(logging.getLogRecordFactory(), _RecordFactory):
+        logging.setLogRecordFactory(_RecordFactory(logging.getLogRecordFactory()))
 
 
-def _new_record(*arguments: Any, **options: Any) -> logging.LogRecord:
-    record = logging.LogRecord(*arguments, **options)
-    error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
-    if record.levelno >= logging.ERROR and error is not None and find_own_error(error) is not None:
-        record.exc_info = None
-        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-    return record
+class _RecordFactory:
+    """Makes log records as another factory does, but for errors of ours on their way up.
+
+    Ignite's engines and MONAI's handlers tell of them through the loggers of the engines.
+    """
+
+    def __init__(self, other: Callable[..., logging.LogRecord]) -> None:
+        self.other = other
+
+    def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
+        record = self.other(*arguments, **options)
+        error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
+        is_theirs = record.name.startswith(("ignite.", "monai")) and record.levelno >= logging.ERROR
+        if is_theirs and error is not None and find_own_error(error) is not None:
+            record.exc_info = None
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return record
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -6,7 +6,9 @@ MONAI takes any ``--key value`` of the command line, misspelt ones too, and hand
 from __future__ import annotations
 
 import math
-from typing import Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from petct_ext.command_words import config_files, given_options, run_words
 from petct_ext.errors import InputDataError, did_you_mean
@@ -26,8 +28,10 @@ _OF_MONAI: Final = frozenset(
     {
         *("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file"),
         *("tracking", "args_file", "tracking_uri", "experiment_name", "run_name"),
+        *("save_execute_config", "is_not_rank0"),
     }
 )
+_WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 _NO_RUNS: Final = {"train": "training", "validate": "run"}
 """Sections of a configuration that someone may take for what is run."""
 
@@ -51,15 +55,41 @@ def check_command_line() -> None:
     files = config_files(options["config_file"])
     if any(file.suffix != ".json" for file in files):
         return
-    known = {key.lstrip("+") for file in files for key in read_json(file)}
-    known |= {key.partition("#")[0] for key in known}
+    # A plus adds to the list of a file below.
+    documents = [{key.lstrip("+"): item for key, item in read_json(f).items()} for f in files]
+    known = {_parts(key)[0] for document in documents for key in document} | _OF_MONAI
     for option in options:
-        name = option.partition("#")[0]
-        if name.replace("-", "_") not in known | _OF_MONAI:
-            raise InputDataError(
-                f"--{option} is no setting of {', '.join(file.name for file in files)}."
-                f"{did_you_mean(name, known | _OF_MONAI)}"
-            )
+        name = _parts(option)[0]
+        is_known = any(_has(document, _parts(option)) for document in documents)
+        if name.replace("-", "_") in _OF_MONAI or name.startswith("_meta_") or is_known:
+            continue
+        hint = did_you_mean(name, known) if name not in known else ""
+        raise InputDataError(
+            f"--{option} is no setting of {', '.join(file.name for file in files)}.{hint}"
+        )
+
+
+def _parts(key: str) -> list[str]:
+    return re.split("#|::", key.lstrip("+"))
+
+
+def _has(document: Mapping[str, Any], parts: Sequence[str]) -> bool:
+    """Whether a configuration has a key, or may have it: arguments of a component are its own."""
+    if any(_parts(key) == list(parts[: len(_parts(key))]) and "#" in key for key in document):
+        return True
+    node: Any = document
+    for part in parts:
+        if isinstance(node, list) and part.isdigit():
+            if int(part) >= len(node):
+                return False
+            node = node[int(part)]
+        elif isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, Mapping):
+            return "_target_" in node
+        else:
+            return isinstance(node, str)  # a reference or an expression
+    return True
 
 
 def is_on(value: object, name: str) -> bool:
@@ -68,7 +98,7 @@ def is_on(value: object, name: str) -> bool:
     MONAI hands ``--resume false`` on as a text, which Python counts as true.
 
     Args:
-        value: true or false, or the words in any case.
+        value: true or false, the words in any case, or 1 and 0.
         name: of the switch, for the error.
 
     Raises:
@@ -78,12 +108,10 @@ def is_on(value: object, name: str) -> bool:
         >>> is_on("false", "resume"), is_on(True, "resume")
         (False, True)
     """
-    if isinstance(value, bool):
-        return value
     word = str(value).strip().lower()
-    if word not in ("true", "false"):
+    if word not in _WORDS:
         raise InputDataError(f"{name} is {value!r}; write true or false.")
-    return word == "true"
+    return _WORDS[word]
 
 
 def require_counts(**values: object) -> None:

@@ -18,11 +18,18 @@ from petct_ext.run_settings import (
     require_validation,
 )
 
+CONFIG = {
+    "epochs": 3,
+    "network_def": {"_target_": "Network", "width": 1},
+    "train": {"handlers": [{"_target_": "Saver"}], "loss": "@loss"},
+    "network_def#depth": 2,
+}
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     """Two configuration files, as fire takes a list."""
-    (tmp_path / "train.json").write_text(json.dumps({"epochs": 3, "network_def": {"width": 1}}))
+    (tmp_path / "train.json").write_text(json.dumps(CONFIG))
     (tmp_path / "top.json").write_text(json.dumps({"+imports": [], "region": "liver"}))
     return f"['{tmp_path}/train.json','{tmp_path}/top.json']"
 
@@ -41,6 +48,9 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
         ),
         (["--epoch=3"], r"--epoch is no setting"),
         (["--regoin", "spine"], r"--regoin is no setting .* Did you mean 'region'"),
+        (["-epohcs", "3"], r"--epohcs is no setting .* Did you mean 'epochs'"),
+        (["--train#los", "2"], r"--train#los is no setting of"),
+        (["--train#handlers#1#path", "2"], r"--train#handlers#1#path is no setting"),
         (["--networkdef#width", "2"], r"--networkdef#width is no .* Did you mean 'network_def'"),
     ],
 )
@@ -64,6 +74,8 @@ def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ["run", "training", "--epochs", "3", "--network_def#width", "0.5", "--imports", "x"],
         ["run", "--region=train", "--tracking", "mlflow", "--meta_file", "m.json"],
+        ["run", "--network_def::new", "-1", "--train#handlers#0#path", "x", "--train#loss#a=1"],
+        ["run", "--network_def#depth", "1", "--tracking=mlflow", "--save_execute_config", "False"],
         ["ckpt_export", "--net_id", "network_def"],
     ],
 )
@@ -100,13 +112,13 @@ def test_units_are_above_zero() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(True, True), (False, False), ("true", True), ("false", False), ("False", False)],
+    [(True, True), (False, False), ("true", True), ("false", False), ("False", False), (0, False)],
 )
 def test_words_count_as_what_they_say(value: object, expected: bool) -> None:
     assert is_on(value, "resume") is expected
 
 
-@pytest.mark.parametrize("value", ["no", "", 0, 1, None])
+@pytest.mark.parametrize("value", ["no", "", 2, None])
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(InputDataError, match=r"resume is .*; write true or false"):
         is_on(value, "resume")

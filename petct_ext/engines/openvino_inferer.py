@@ -22,8 +22,9 @@ class OpenVINOInferer(ExamInferer):
     """Runs a trained :class:`~petct_ext.networks.RegionClassifier` through OpenVINO.
 
     The network is exported and compiled at the first exam, with the weights that it has then: some
-    ten seconds, once for all numbers of slices. For prediction only: weights that change later are
-    not noticed. An exam of fewer than :data:`~petct_ext.networks.exported.LEAST_SLICES` slices goes
+    ten seconds, once for all numbers of slices and again for another size in-plane. For prediction
+    only: weights that change later are not noticed. An exam of fewer than
+    :data:`~petct_ext.networks.exported.LEAST_SLICES` slices or with sides of two lengths goes
     through torch, which says the same. OpenVINO's usage statistics stay off.
 
     Args:
@@ -49,21 +50,23 @@ class OpenVINOInferer(ExamInferer):
             raise InputDataError(
                 f"precision is {precision!r}, but this processor has no units for it; use f32."
             )
-        self._network: nn.Module | None = None
+        self._source: tuple[nn.Module, torch.Size] | None = None
         self._compiled: Any = None
 
     def predict(self, exam: Tensor, network: nn.Module) -> Tensor:
-        """Classifies one exam (1, C, X, X, Z), none of whose slices is padding."""
-        if exam.shape[4] < LEAST_SLICES:
+        """Classifies one exam (1, C, X, Y, Z), none of whose slices is padding."""
+        size = exam.shape[1:4]
+        if exam.shape[4] < LEAST_SLICES or size[1] != size[2]:
             return super().predict(exam, network)
-        if self._network is not network:
-            self._compile(network, exam.shape)
+        if self._source is None or self._source[0] is not network or self._source[1] != size:
+            self._compile(network, size)
         outputs = self._compiled(exam.float().contiguous().cpu().numpy())
         return torch.from_numpy(outputs[0].copy()).to(exam.device)
 
-    def _compile(self, network: nn.Module, shape: torch.Size) -> None:
+    def _compile(self, network: nn.Module, size: torch.Size) -> None:
+        """Prepares for volumes of one size (C, X, X); OpenVINO would take others and be wrong."""
         folded = fold_batch_norms(network)
-        program = export_network(folded, in_channels=shape[1], in_plane=shape[2])
+        program = export_network(folded, in_channels=size[0], in_plane=size[1])
         options = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -71,7 +74,7 @@ class OpenVINOInferer(ExamInferer):
         }
         model = _openvino().convert_model(program)
         self._compiled = self._core.compile_model(model, "CPU", options)
-        self._network = network
+        self._source = network, size
 
 
 def _openvino() -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,9 @@ class _AtomicSaver(DiskSaver):
         filename: str,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        path = self.dirname / (self.filename or filename)
+        path, on_cpu = self.dirname / (self.filename or filename), _on_cpu(checkpoint)
         try:
-            super().__call__(_on_cpu(checkpoint), path.name, metadata)
+            super().__call__(on_cpu, path.name, metadata)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
         except RuntimeError as error:  # how torch tells of a full disk
@@ -95,11 +96,13 @@ def _on_cpu(item: Any) -> Any:
     """Returns a checkpoint with all tensors on the CPU; those that are there are not copied."""
     if isinstance(item, Tensor):
         return item.cpu()
-    if isinstance(item, Mapping):
-        moved: Any = type(item)((key, _on_cpu(value)) for key, value in item.items())  # type: ignore[call-arg]
-        if hasattr(item, "_metadata"):  # of a state dict: holds the names of the regions
-            moved._metadata = item._metadata
+    if isinstance(item, MutableMapping):
+        moved = copy.copy(item)  # keeps its kind; state dicts of modules carry metadata beside
+        for key, value in item.items():
+            moved[key] = _on_cpu(value)
+        if hasattr(item, "_metadata"):
+            moved._metadata = item._metadata  # type: ignore[attr-defined]
         return moved
-    if isinstance(item, (list, tuple)):
+    if type(item) in (list, tuple):
         return type(item)(_on_cpu(value) for value in item)
     return item

@@ -26,6 +26,7 @@ __all__ = ["TrainingState"]
 
 _LOGGER = logging.getLogger(__name__)
 _LARGEST_SEED = 2**31 - 1
+_LEFT_AT_THE_END = ("last.pt",)
 
 
 class TrainingState:
@@ -38,7 +39,7 @@ class TrainingState:
     Of several processes the first one writes, all read, so they must see the same file. Samplers
     draw alike in all of them, the rest does not.
 
-    A file of another training (other settings or data) and its best weights are kept as
+    A file of another training (other settings or data), its best and its last weights are kept as
     ``*.previous.pt``, with a warning: weights of two trainings are never mixed, and none are lost.
     So is a file whose best weights are gone or were changed since: only a new training can give
     them.
@@ -141,9 +142,12 @@ class TrainingState:
         write_checkpoint(state, self.path)
 
     def _put_aside(self, state: Mapping[str, Any]) -> None:
-        """Renames what the other training has left, so that this one overwrites nothing."""
+        """Renames what the other training has left, so that this one does not overwrite it.
+
+        The state comes last: after a kill in between, the next start finds it and goes on.
+        """
         best = state.get("best_weights")
-        names = [self.path.name, *([best[0]] if best else [])]
+        names = [*([best[0]] if best else []), *_LEFT_AT_THE_END, self.path.name]
         for name in names:
             path = self.path.parent / name
             if path.is_file():

@@ -93,8 +93,10 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
         raise InputDataError(
             f"{path} does not exist; train the scan model first or set pretrained_path to null."
         )
-    loaded = _require_state_dict(read_checkpoint(path, remedy=_COPY), path)
-    given = {k: v for k, v in loaded.items() if k.startswith(_PREFIX)}
+    loaded = read_checkpoint(path, remedy=_COPY)
+    state = _require_state_dict(loaded, path)
+    _require_same_design(loaded, network, path, "channels")
+    given = {k: v for k, v in state.items() if k.startswith(_PREFIX)}
     wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
     _require_same(
         given,
@@ -173,6 +175,7 @@ def load_regions(
         )
     load_encoder(network, path)
     loaded = read_checkpoint(path, remedy=_COPY)
+    _require_same_design(loaded, network, Path(path), "pooling")
     given = {k: v for k, v in loaded.items() if k.startswith(_HEAD)}
     names = stored_regions(loaded) or list(source_regions)
     num_outputs = len(loaded.get(f"{_HEAD}bias", ()))
@@ -228,6 +231,14 @@ def _require_state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
     return state
 
 
+def _require_same_design(loaded: Any, network: nn.Module, path: Path, *names: str) -> None:
+    if different := find_other_design(loaded, network, names):
+        raise InputDataError(
+            f"{path} holds weights of a network with {different}; set network_def as in the "
+            "training of that file."
+        )
+
+
 def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
     regions = getattr(network, "regions", [])
     stored = stored_regions(loaded)
@@ -237,11 +248,7 @@ def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
             "its order",
             path.name,
         )
-    if different := find_other_design(loaded, network):
-        raise InputDataError(
-            f"{path} holds weights of a network with {different}; set network_def as in the "
-            "training of that file."
-        )
+    _require_same_design(loaded, network, path, "pooling", "channels")
     other = find_other_regions(stored, regions)
     if other:
         raise InputDataError(

@@ -42,16 +42,20 @@ def note_regions(
         local_metadata[_DESIGN] = dict(design)
 
 
-def find_other_design(state_dict: Mapping[str, Any], module: nn.Module) -> str:
+def find_other_design(
+    state_dict: Mapping[str, Any], module: nn.Module, names: Sequence[str] = ("pooling", "channels")
+) -> str:
     """Returns in words in what weights and network differ though their tensors are alike.
 
     Args:
         state_dict: as ``torch.load`` returned it; without a design everything fits.
         module: a network; without a design everything fits.
+        names: what is compared.
     """
     stored = getattr(state_dict, _METADATA, {}).get("", {}).get(_DESIGN, {})
     design = getattr(module, _DESIGN, {})
-    different = [name for name in stored if name in design and stored[name] != design[name]]
+    both = [name for name in names if name in stored and name in design]
+    different = [name for name in both if stored[name] != design[name]]
     return ", ".join(f"{name} {stored[name]} (not {design[name]})" for name in different)
 
 

@@ -50,6 +50,16 @@ def test_logits_are_those_of_the_network(
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("sides", [(33, 33), (24, 24), (33, 24)])
+def test_volumes_may_have_any_sides(
+    sides: tuple[int, int], inferer: OpenVINOInferer, network: RegionClassifier
+) -> None:
+    """One that was compiled for another size would answer, and be wrong."""
+    image = torch.rand(1, 2, *sides, 17)
+    with torch.no_grad():
+        torch.testing.assert_close(inferer(image, network), network(image), atol=1e-5, rtol=1e-5)
+
+
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(InputDataError, match="'fp8', expected f32 or bf16"):
         OpenVINOInferer("fp8")

@@ -115,3 +115,20 @@ def test_folder_that_vanishes_is_told(tmp_path: Path) -> None:
     folder.rmdir()
     with pytest.raises(OutputError, match=r"last\.pt cannot be written: No such file"):
         engine.run([1.0])
+
+
+def test_schedulers_and_names_are_kept_as_they_are(tmp_path: Path) -> None:
+    """Tensors are brought to the CPU, and nothing else is made of a checkpoint."""
+    optimizer = torch.optim.Adam(nn.Linear(2, 1).parameters())
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[3, 5, 5])
+    engine = Engine(lambda _engine, batch: batch)
+    AtomicCheckpointSaver(
+        str(tmp_path),
+        {"optimizer": optimizer, "scheduler": scheduler},
+        save_final=True,
+        final_filename="last.pt",
+    ).attach(engine)
+    engine.run([0])
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert saved["scheduler"] == scheduler.state_dict()
+    assert saved["optimizer"]["param_groups"] == optimizer.state_dict()["param_groups"]

@@ -250,3 +250,5 @@ def test_weights_of_another_design_are_told_though_their_tensors_fit(tmp_path: P
         network = RegionClassifier(2, 3, **(options | other))
         with pytest.raises(InputDataError, match=told):
             check_weights(network, tmp_path / "model.pt")
+    with pytest.raises(InputDataError, match=r"with channels \[0\] \(not \[1\]\); set network_def"):
+        load_encoder(RegionClassifier(2, 3, channels=[1], width=0.0625), tmp_path / "model.pt")
