@@ -50,10 +50,8 @@ def _candidates(name: str) -> Iterator[Path]:
     while frame is not None:
         yield from _of_variables(frame.f_locals)
         frame = frame.f_back
-    options = given_options()
-    for key in ("config_file", "config-file"):
-        if key in options:
-            yield from _of_config_files(options[key])
+    if (given := given_options().get("config_file")) is not None:
+        yield from _of_config_files(given)
     yield Path.cwd()
     yield Path.cwd() / "bundles" / name
     yield Path(__file__).parents[1] / "bundles" / name

@@ -25,7 +25,8 @@ def given_options() -> dict[str, str]:
     for i, word in enumerate(words):
         if _is_option(word):
             key, equals, value = word.lstrip("-").partition("=")
-            options[key] = value if equals else "".join(words[i + 1 : i + 2])
+            # Fire takes a hyphen for an underscore.
+            options[key.replace("-", "_")] = value if equals else "".join(words[i + 1 : i + 2])
     return options
 
 

@@ -61,7 +61,7 @@ def check_command_line() -> None:
     for option in options:
         name = _parts(option)[0]
         is_known = any(_has(document, _parts(option)) for document in documents)
-        if name.replace("-", "_") in _OF_MONAI or name.startswith("_meta_") or is_known:
+        if name in _OF_MONAI or name.startswith("_meta_") or is_known:
             continue
         hint = did_you_mean(name, known) if name not in known else ""
         raise InputDataError(

@@ -76,6 +76,7 @@ def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> N
         ["run", "--region=train", "--tracking", "mlflow", "--meta_file", "m.json"],
         ["run", "--network_def::new", "-1", "--train#handlers#0#path", "x", "--train#loss#a=1"],
         ["run", "--network_def#depth", "1", "--tracking=mlflow", "--save_execute_config", "False"],
+        ["run", "--network-def#width=1", "--meta-file=m.json"],
         ["ckpt_export", "--net_id", "network_def"],
     ],
 )

@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 
 from petct_ext.errors import InputDataError
 from petct_ext.keys import NUM_SLICES, PET
+from petct_ext.run_settings import is_on
 from petct_ext.transforms.volumes import count_slices
 
 __all__ = ["LengthBatchSampler", "exam_lengths", "padding_share"]
@@ -42,7 +43,7 @@ class LengthBatchSampler(Sampler[list[int]]):
         num_ranks: how many processes train together.
 
     Raises:
-        InputDataError: if an option is not positive, or there are fewer draws than one batch for
+        InputDataError: if an option is not of its kind, or there are fewer draws than one batch for
             every process.
     """
 
@@ -65,7 +66,7 @@ class LengthBatchSampler(Sampler[list[int]]):
         self.sampler = sampler
         self.lengths = list(lengths)
         self.batch_size = batch_size
-        self.bucketing = bucketing
+        self.bucketing = is_on(bucketing, "bucketing")
         self.pool_batches = pool_batches
         self.rank, self.num_ranks = rank, num_ranks
         self.generator = torch.Generator()

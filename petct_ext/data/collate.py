@@ -69,11 +69,9 @@ def stack_slices(images: Sequence[Tensor], names: Sequence[str]) -> tuple[Tensor
     # A MetaTensor would take every operation of the network through Python, twice as slow.
     padded = [_plain(F.pad(image, (0, longest - image.shape[-1]))) for image in images]
     num_slices, device = torch.tensor([image.shape[-1] for image in images]), padded[0].device
-    if (
-        device.type == "cuda"
-    ):  # from ordinary memory it would wait for all that the device has to do
-        num_slices = num_slices.pin_memory().to(device, non_blocking=True)
-    return torch.stack(padded), num_slices.to(device)
+    if device.type == "cuda":
+        num_slices = num_slices.pin_memory()  # else the copy waits for the work of the device
+    return torch.stack(padded), num_slices.to(device, non_blocking=True)
 
 
 def _plain(value: Any) -> Any:

@@ -7,12 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from petct_ext.errors import InputDataError
 
-__all__ = ["check_labels"]
+__all__ = ["check_labels", "has_both_outcomes"]
 
 _ABNORMAL = 0.5
+
+
+def has_both_outcomes(labels: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Tells which outputs have a normal and an abnormal exam, so that an AUROC is defined.
+
+    Args:
+        labels: probabilities (N, R), NaN unknown.
+
+    Returns:
+        Shape (R,).
+    """
+    both = (labels >= _ABNORMAL).any(axis=0) & (labels < _ABNORMAL).any(axis=0)
+    return np.asarray(both, dtype=np.bool_)
 
 
 def check_labels(
@@ -37,9 +51,7 @@ def check_labels(
             f"{source}: none of the {len(training)} training exams has a label; write it with "
             "labels (scripts/make_datalist.py), or choose another kind (labels)."
         )
-    labels = np.asarray([item["label"] for item in validation], dtype=np.float64)
-    abnormal, normal = labels >= _ABNORMAL, labels < _ABNORMAL
-    if not (abnormal.any(axis=0) & normal.any(axis=0)).any():
+    if not has_both_outcomes(np.asarray([item["label"] for item in validation])).any():
         raise InputDataError(
             f"{source}: among the {len(validation)} validation exams no output has both a normal "
             "and an abnormal one, so that AUROC is undefined and no epoch could be chosen. Add "

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from petct_ext.command_line import progress
 from petct_ext.data.hand_labels import hand_labels_by_exam, read_hand_labels
+from petct_ext.data.label_checks import has_both_outcomes
 from petct_ext.errors import InputDataError
 from petct_ext.evaluation.designs import SINGLE_TASK, Design, with_true_labels
 from petct_ext.files import read_json, write_json
@@ -176,8 +179,8 @@ class DesignStudy:
 
     def _can_validate(self, region: str) -> bool:
         exams = read_json(self.work / "datalist.json")["validation"]
-        labels = [item["labels"].get(region) for item in exams]
-        return len({label >= 0.5 for label in labels if label is not None}) == 2
+        labels = np.array([[item["labels"].get(region)] for item in exams], dtype=np.float64)
+        return bool(has_both_outcomes(labels).all())
 
 
 def train_all(study: DesignStudy, trainings: Sequence[Training], *, jobs: int) -> set[Training]:

@@ -11,8 +11,8 @@ from ignite.handlers import DiskSaver
 from monai.handlers import CheckpointSaver
 from torch import Tensor
 
-from petct_ext.errors import OutputError
 from petct_ext.files import make_folder
+from petct_ext.networks.checkpoint_files import writing
 
 __all__ = ["AtomicCheckpointSaver"]
 
@@ -79,13 +79,13 @@ class _AtomicSaver(DiskSaver):
         filename: str,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        path, on_cpu = self.dirname / (self.filename or filename), _on_cpu(checkpoint)
-        try:
-            super().__call__(on_cpu, path.name, metadata)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-        except RuntimeError as error:  # how torch tells of a full disk
-            raise OutputError(f"{path} cannot be written; is the disk full? ({error})") from error
+        super().__call__(checkpoint, self.filename or filename, metadata)
+
+    def _save_func(self, checkpoint: Mapping[str, Any], path: Path, func: Any) -> None:
+        """Called by Ignite in the process that saves, and in no other."""
+        on_cpu = _on_cpu(checkpoint)
+        with writing(path):
+            super()._save_func(on_cpu, path, func)
 
     def remove(self, filename: str) -> None:
         if self.filename is None:  # a fixed name is replaced, never removed first

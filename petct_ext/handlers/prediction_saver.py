@@ -12,6 +12,7 @@ import pandas as pd
 from petct_ext.data.schemas import PREDICTIONS, write_table
 from petct_ext.errors import InputDataError
 from petct_ext.handlers.epoch_saver import EpochSaver
+from petct_ext.handlers.score_stop import require_finite_scores
 from petct_ext.keys import EXAM_ID, LABEL, PRED, SPLIT
 
 __all__ = ["PredictionSaver"]
@@ -65,11 +66,8 @@ class PredictionSaver(EpochSaver[dict[str, object]]):
                     f"The network returned {len(probabilities)} values for exam "
                     f"{exam[EXAM_ID]!r}, but {len(self.tasks)} tasks are configured."
                 )
-            if not np.isfinite(probabilities).all():
-                raise InputDataError(
-                    f"exam {exam[EXAM_ID]}: the network returned values that are not finite; its "
-                    "volume or the checkpoint is broken."
-                )
+            likely = "its volume or the checkpoint is broken"
+            require_finite_scores(probabilities, exam[EXAM_ID], likely)
             targets = np.asarray(exam[LABEL], dtype=np.float64).flatten().tolist()
             for task, target, probability in zip(self.tasks, targets, probabilities, strict=True):
                 row = {"split": exam[SPLIT], "task": task, "exam_id": exam[EXAM_ID]}

@@ -13,7 +13,7 @@ from petct_ext.keys import EXAM_ID, PRED
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
-__all__ = ["ScoreStop"]
+__all__ = ["ScoreStop", "require_finite_scores"]
 
 
 class ScoreStop:
@@ -36,8 +36,25 @@ class ScoreStop:
         exams: Any = engine.state.batch
         outputs: Any = engine.state.output
         for exam, output in zip(exams, outputs, strict=True):
-            if not bool(torch.isfinite(torch.as_tensor(output[PRED])).all()):
-                raise InputDataError(
-                    f"exam {exam[EXAM_ID]}: the network returned values that are not finite; the "
-                    "training has diverged (lower the learning rate), or the volume is broken."
-                )
+            require_finite_scores(
+                output[PRED],
+                exam[EXAM_ID],
+                "the training has diverged (lower the learning rate), or the volume is broken",
+            )
+
+
+def require_finite_scores(scores: Any, exam_id: str, likely: str) -> None:
+    """Refuses scores of an exam that are NaN or infinite.
+
+    Args:
+        scores: tensor or numbers.
+        exam_id: for the error.
+        likely: what is wrong then, part of a sentence.
+
+    Raises:
+        InputDataError: if one is not finite.
+    """
+    if not bool(torch.isfinite(torch.as_tensor(scores)).all()):
+        raise InputDataError(
+            f"exam {exam_id}: the network returned values that are not finite; {likely}."
+        )

@@ -18,6 +18,7 @@ from monai.data.utils import set_rnd
 from petct_ext.errors import InputDataError
 from petct_ext.handlers.fingerprint import file_digest, fingerprint
 from petct_ext.networks.checkpoint_files import read_checkpoint, write_checkpoint
+from petct_ext.run_settings import is_on
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -70,7 +71,7 @@ class TrainingState:
         self.objects = dict(objects)
         self.evaluator = evaluator
         self.seed = seed
-        self.resume = resume
+        self.resume = is_on(resume, "resume")
         shapes = {}
         if (network := self.objects.get("network")) is not None:
             shapes = {name: tuple(item.shape) for name, item in network.state_dict().items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from petct_ext.errors import InputDataError, OutputError
 from petct_ext.files import atomic_path
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["read_checkpoint", "write_checkpoint", "writing"]
 
 
 def read_checkpoint(path: str | Path, *, remedy: str, what: str = "checkpoint") -> Any:
@@ -45,8 +47,20 @@ def write_checkpoint(state: Any, path: str | Path) -> None:
     Raises:
         OutputError: if the folder cannot be written to or the disk is full.
     """
-    with atomic_path(path) as partial:
-        try:
-            torch.save(state, partial)
-        except RuntimeError as error:  # how torch tells of a full disk
-            raise OutputError(f"{path} cannot be written; is the disk full? ({error})") from error
+    with atomic_path(path) as partial, writing(path):
+        torch.save(state, partial)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Tells of whatever ``torch.save`` raises in the block when it cannot write.
+
+    Raises:
+        OutputError: if the folder cannot be written to or the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except RuntimeError as error:  # how torch tells of a full disk
+        raise OutputError(f"{path} cannot be written; is the disk full? ({error})") from error

@@ -171,13 +171,16 @@ def _read(path: Path) -> tuple[Tensor, tuple[float, float], Grid]:
     image = unpacked_nifti(path) if path.suffix == ".gz" else nib.load(path)
     try:
         stored, scale = _values(image, path)
-    except InputDataError:
-        raise
     except (OSError, ValueError, EOFError) as error:
         raise InputDataError(
             f"{path.name} is shorter than its header says ({str(error)[:80]}); it is cut off. "
             "Copy it again or run scripts/prepare_exams.py."
         ) from None
+    if stored.dtype.kind == "f" and (broken := int((~np.isfinite(stored)).sum())):
+        raise InputDataError(
+            f"{path.name} holds {broken} values that are not finite; mend the volume or leave the "
+            "exam out."
+        )
     stored = stored.reshape(grid.shape, order="F")
     orientation = io_orientation(grid.affine)
     if not np.array_equal(orientation, _UPRIGHT):
@@ -201,10 +204,4 @@ def _values(image: Any, path: Path) -> tuple[NDArray[Any], tuple[float, float]]:
     if kind.kind in "iu" and np.can_cast(kind, np.int16):
         return proxy.get_unscaled().astype(np.int16), (float(proxy.slope), float(proxy.inter))
     # A copy, since the pages of a map would be read as late as on the way to the device.
-    values = np.array(np.asarray(proxy, dtype=np.float32), order="F")
-    if broken := int((~np.isfinite(values)).sum()):
-        raise InputDataError(
-            f"{path.name} holds {broken} values that are not finite; mend the volume or leave the "
-            "exam out."
-        )
-    return values, (1.0, 0.0)
+    return np.array(np.asarray(proxy, dtype=np.float32), order="F"), (1.0, 0.0)

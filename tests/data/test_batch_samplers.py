@@ -94,6 +94,13 @@ def test_numbers_must_be_positive() -> None:
         sampler(batch_size=0)
 
 
+def test_word_of_the_command_line_counts_as_what_it_says() -> None:
+    """``--bucketing false`` arrives as a text."""
+    assert sampler(bucketing="false").bucketing is False  # type: ignore[arg-type]
+    with pytest.raises(InputDataError, match="bucketing is 'off'; write true or false"):
+        sampler(bucketing="off")  # type: ignore[arg-type]
+
+
 def test_lengths_come_from_the_datalist_or_else_from_the_header(tmp_path: Path) -> None:
     path = tmp_path / "pet.nii"
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 12), np.int16), np.diag([2.0, 2.0, 3.0, 1.0])), path)
