@@ -16,8 +16,8 @@ import torch
 from authors_layers import RegionAttention
 from torch import Tensor, nn
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.networks import RegionAttentionHead
+from petct_ext.cli import new_parser, run
+from petct_ext.scan.networks.attention_heads import RegionAttentionHead
 
 
 @torch.no_grad()

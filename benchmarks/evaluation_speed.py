@@ -21,10 +21,10 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.evaluation.alignment import align_experiments
-from petct_ext.evaluation.predictions import Experiment, as_experiments, read_predictions
+from petct_ext.cli import new_parser, run
 from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
+from petct_ext.statistics.alignment import align_experiments
+from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 
 
 def write_predictions(folder: Path, arguments: argparse.Namespace) -> list[Path]:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from petct_ext.command_line import new_parser, progress, run
+from petct_ext.cli import new_parser, progress, run
 
 SIDE = 224
 BATCH = 2
@@ -34,8 +34,8 @@ WINDOWS = {"pet": (0.0, 15.0, 15.0 / 0.7), "ct": (-1000.0, 1000.0, 5.0)}
 
 
 def make_exams(folder: Path, *, count: int, num_slices: int) -> None:
-    from petct_ext.dicom.convert import _write_volume
-    from petct_ext.dicom.resample import Grid
+    from petct_ext.dicom.volumes.conversion import _write_volume
+    from petct_ext.dicom.volumes.resampling import Grid
 
     rng = np.random.default_rng(0)
     grid = Grid((SIDE, SIDE, num_slices), np.diag([2.23, 2.23, 3.27, 1.0]))
@@ -92,9 +92,8 @@ def present_loader(
 ) -> Iterable[Any]:
     from monai.data import DataLoader, Dataset
 
-    from petct_ext.data.batch_loader import ThreadedDataLoader
-    from petct_ext.data.collate import gather_exams
-    from petct_ext.transforms.volumes import LoadPreparedd
+    from petct_ext.scan.data.batches import ThreadedDataLoader, gather_exams
+    from petct_ext.scan.transforms.volumes import LoadPreparedd
 
     data = Dataset(items_in(folder) * repeats, LoadPreparedd())
     options: dict[str, Any] = {"batch_size": BATCH, "collate_fn": gather_exams}
@@ -108,8 +107,8 @@ def device_seconds(folder: Path) -> float:
     import torch
     from monai.transforms import Compose, RandScaleIntensityd, RandSpatialCropd, Resized
 
-    from petct_ext.engines.prepare_exams import PrepareExams
-    from petct_ext.transforms.volumes import ToPhysicalUnitsd
+    from petct_ext.scan.data.batches import PrepareExams
+    from petct_ext.scan.transforms.volumes import ToPhysicalUnitsd
 
     random = [
         RandSpatialCropd("image", roi_size=(200, 200, -1), random_size=False),
@@ -173,8 +172,8 @@ def show_padding(datalist: Path | None) -> None:
     import torch
     from torch.utils.data import RandomSampler
 
-    from petct_ext.data import load_datalist
-    from petct_ext.data.batch_samplers import LengthBatchSampler, exam_lengths, padding_share
+    from petct_ext.scan.data.datalist import load_datalist
+    from petct_ext.scan.data.samplers import LengthBatchSampler, exam_lengths, padding_share
 
     if datalist is None:
         lengths = np.random.default_rng(0).integers(70, 311, 1000).tolist()

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from petct_ext.command_line import new_parser, progress, run
+from petct_ext.cli import new_parser, progress, run
 
 SIDE, FIELD_MM = 224, 500.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -34,10 +34,10 @@ Read = Callable[[], Any]
 
 
 def make_exam(folder: Path, *, num_slices: int) -> None:
-    from petct_ext.synthetic.dicom_files import write_ct_series, write_pet_series
-    from petct_ext.synthetic.dicom_study import new_study
     from petct_ext.synthetic.diseases import sample_patients
-    from petct_ext.synthetic.phantoms import Grid
+    from petct_ext.synthetic.phantoms.dicom_encoding import new_study
+    from petct_ext.synthetic.phantoms.dicom_files import write_ct_series, write_pet_series
+    from petct_ext.synthetic.phantoms.images import Grid
 
     rng = np.random.default_rng(0)
     patient = sample_patients(1, seed=0)[0]
@@ -65,14 +65,14 @@ def files_of(exam: Path) -> tuple[list[Path], list[Path]]:
 
 
 def index(exam: Path, scratch: Path) -> Read:
-    from petct_ext.data.exam_index import index_exams
+    from petct_ext.cohort.index import index_exams
 
     works = (scratch / f"work{number}" for number in range(100))
     return lambda: index_exams(exam, next(works), salt="a secret of the benchmark")
 
 
 def ours(exam: Path, scratch: Path) -> Read:
-    from petct_ext.dicom.convert import GridChoice, Preparation, read_exam
+    from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, read_exam
 
     pet, ct = files_of(exam)
     how = Preparation(GridChoice(SIDE, FIELD_MM))
@@ -80,7 +80,7 @@ def ours(exam: Path, scratch: Path) -> Read:
 
 
 def ours_written(exam: Path, scratch: Path) -> Read:
-    from petct_ext.dicom.convert import GridChoice, Preparation, convert_exam
+    from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, convert_exam
 
     pet, ct = files_of(exam)
     how = Preparation(GridChoice(SIDE, FIELD_MM))

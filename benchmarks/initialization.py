@@ -14,7 +14,7 @@ from pathlib import Path
 from monai.bundle import ConfigWorkflow
 from torch import nn
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 
 CONFIGS = Path(__file__).parents[1] / "bundles" / "scan_model" / "configs"
 

@@ -31,17 +31,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.annotated_texts import items_of_texts, read_annotated_texts
-from petct_ext.data.report_items import SentenceTagger, report_sentences, tag_report
-from petct_ext.data.report_sources import read_reports
-from petct_ext.data.schemas import MENTIONS, write_table
-from petct_ext.engines.report_predictor import ReportPredictor
-from petct_ext.labels import binary_scores
+from petct_ext.cli import new_parser, run
+from petct_ext.labeler.prediction import ReportPredictor
+from petct_ext.labeler.report_files import read_reports
+from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports import join_repeats, readable_text
+from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
+from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.readable import readable_text
+from petct_ext.reports.repeats import join_repeats
 from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.reports import write_report
+from petct_ext.synthetic.reports.writing import write_report
+from petct_ext.tables.schemas import MENTIONS, write_table
 
 REPOSITORY = Path(__file__).parents[1]
 COHORT = 8144

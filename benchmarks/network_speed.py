@@ -33,11 +33,11 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch.nn import functional as F
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.engines.openvino_inferer import OpenVINOInferer
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.networks import RegionClassifier
-from petct_ext.networks.inference import fold_batch_norms
+from petct_ext.scan.inferers import OpenVINOInferer
+from petct_ext.scan.networks.inference import fold_batch_norms
+from petct_ext.scan.networks.region_classifier import RegionClassifier
 
 REGIONS = 26
 # Vendor's fp32, bf16 as others measured for matrix products, half of it for TF32. Other cards: no

@@ -16,13 +16,13 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.evaluation.alignment import align_experiments
-from petct_ext.evaluation.comparison import ALL_TASKS, compare_experiments
-from petct_ext.evaluation.ensembles import ensemble_table
-from petct_ext.evaluation.predictions import as_experiments, read_predictions
-from petct_ext.evaluation.region_table import region_table
-from petct_ext.evaluation.worklist import triage_table
+from petct_ext.cli import new_parser, run
+from petct_ext.statistics.alignment import align_experiments
+from petct_ext.statistics.comparison import ALL_TASKS, compare_experiments
+from petct_ext.statistics.ensembles import ensemble_table
+from petct_ext.statistics.predictions import as_experiments, read_predictions
+from petct_ext.statistics.region_table import region_table
+from petct_ext.statistics.worklist import triage_table
 
 FINE_TUNED: Final = "multi_task_then_single_task"
 SINGLE: Final = "single_task_from_kinetics"

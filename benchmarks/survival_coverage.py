@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder
 from petct_ext.survival.simulation import (

@@ -18,14 +18,14 @@ from importlib.util import find_spec
 import numpy as np
 import regex
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.report_items import SentenceTagger, report_sentences, tag_report
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports import find_mentions
+from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.mentions import find_mentions
 from petct_ext.reports.prefilter import PatternIndex
 from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.reports import write_report
+from petct_ext.synthetic.reports.writing import write_report
 
 Spans = set[tuple[int, int, str]]
 Way = Callable[[str], Spans]

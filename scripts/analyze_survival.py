@@ -3,7 +3,7 @@ r"""Survival analysis: do predictions from the scan add to age, indication and s
 Each patient counts once, with the last exam. Cox models are fitted on --fit-splits (as in the
 paper: validation) and scored on --score-split (test). Reads the survival table of this package
 (--survival-table) or a group's own list of exams with follow-up (--exams; columns in
-petct_ext/survival/manifest.py). Writes into --out:
+petct_ext/survival/exam_list.py). Writes into --out:
 
   index.html                                      all of it on one page that needs no network
   survival_summary.json                           concordance indices, tests, numbers of patients
@@ -33,16 +33,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.schemas import PREDICTIONS, SURVIVAL, read_table
-from petct_ext.data.tables import write_csv
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.evaluation.run_facts import read_run_facts
 from petct_ext.evaluation.survival_page import write_survival_page
 from petct_ext.files import make_folder
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
-from petct_ext.survival.manifest import read_manifest, table_from_exams
+from petct_ext.survival.exam_list import read_manifest, table_from_exams
 from petct_ext.survival.report import write_analysis
+from petct_ext.tables.contract import write_csv
+from petct_ext.tables.schemas import PREDICTIONS, SURVIVAL, read_table
 
 
 def main(arguments: argparse.Namespace) -> None:

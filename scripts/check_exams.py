@@ -12,7 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.evaluation.quality_page import write_quality_page
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
-from petct_ext.dicom.archive import read_archive
-from petct_ext.dicom.convert import read_pet_suv
-from petct_ext.dicom.series_groups import Series, group_studies
+from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.dicom.files.archive import read_archive
+from petct_ext.dicom.series.groups import Series, group_studies
+from petct_ext.dicom.volumes.conversion import read_pet_suv
 from petct_ext.errors import InputDataError
 
 

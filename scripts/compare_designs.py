@@ -31,23 +31,23 @@ from typing import Any
 
 import pandas as pd
 
-from petct_ext.command_line import SOME_FAILED, new_parser, progress, run
-from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, read_table
-from petct_ext.data.tables import write_csv
+from petct_ext.cli import SOME_FAILED, new_parser, progress, run
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.design_figures import draw_designs, draw_localization
 from petct_ext.evaluation.design_page import designs_page
-from petct_ext.evaluation.design_tables import RegionGroup, design_table, localization_table
-from petct_ext.evaluation.designs import DESIGNS, REFERENCE, SINGLE_TASK, choose_designs
-from petct_ext.evaluation.predictions import as_experiments, read_predictions, use_hand_labels
-from petct_ext.evaluation.region_table import region_table
-from petct_ext.figure_files import save_figure
+from petct_ext.figures.designs import draw_designs, draw_localization
+from petct_ext.figures.exam_pictures import load_scan_model
+from petct_ext.figures.style import save_figure
 from petct_ext.files import make_folder, read_json, write_text
-from petct_ext.finetuning.design_trainings import SIZES, DesignStudy, Training, train_all
-from petct_ext.finetuning.plans import RARE_REGIONS
-from petct_ext.interpretation.exam_pictures import load_scan_model
-from petct_ext.interpretation.localization import localize_exams, read_boxes
 from petct_ext.ontology import RegionOntology
+from petct_ext.pipeline.design_tables import RegionGroup, design_table, localization_table
+from petct_ext.pipeline.design_trainings import SIZES, DesignStudy, Training, train_all
+from petct_ext.pipeline.designs import DESIGNS, REFERENCE, SINGLE_TASK, choose_designs
+from petct_ext.pipeline.finetunings import RARE_REGIONS
+from petct_ext.scan.interpretation.localization import localize_exams, read_boxes
+from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
+from petct_ext.statistics.region_table import region_table
+from petct_ext.tables.contract import write_csv
+from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / "bundles" / "scan_model" / "configs"
 REGIONS = (*RegionOntology.default().main_regions(), *RARE_REGIONS)

@@ -18,25 +18,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.bundle_root import bundle_root
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.annotated_texts import read_annotated_texts
-from petct_ext.data.tables import write_csv
-from petct_ext.evaluation.labeler_comparison import (
+from petct_ext.bundle.root import bundle_root
+from petct_ext.cli import new_parser, run
+from petct_ext.labeler.comparison import (
     MentionLabeler,
     compare_labelers,
     list_errors,
+    score_tagging,
 )
-from petct_ext.evaluation.tagging_scores import score_tagging
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.annotated_texts import read_annotated_texts
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.tables.contract import write_csv
 
 
 def main(arguments: argparse.Namespace) -> None:
     texts = [text for path in arguments.reports for text in read_annotated_texts(path)]
     labelers: dict[str, MentionLabeler] = {"regex": RegexLabeler(), "rules": RuleLabeler()}
     if not arguments.without_model:
-        from petct_ext.engines.report_predictor import ReportPredictor  # loads transformers
+        from petct_ext.labeler.prediction import ReportPredictor  # loads transformers
 
         folder = arguments.model_dir or Path(bundle_root("report_labeler")) / "models"
         labelers["model"] = ReportPredictor(folder)

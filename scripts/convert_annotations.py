@@ -15,9 +15,9 @@ Examples:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.notebook.conversion import Format, convert_annotations
+from petct_ext.labeler.notebook.conversion import Format, convert_annotations
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -13,8 +13,8 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.interpretation.exam_pictures import draw_exams, load_scan_model
+from petct_ext.cli import new_parser, run
+from petct_ext.figures.exam_pictures import draw_exams, load_scan_model
 
 
 def main(arguments: argparse.Namespace) -> None:

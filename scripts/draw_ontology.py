@@ -7,9 +7,9 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
+from petct_ext.figures.ontology import draw_ontology
 from petct_ext.ontology import RegionOntology
-from petct_ext.ontology.drawing import draw_ontology
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -30,12 +30,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, read_table
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.evaluation.alignment import align_experiments
-from petct_ext.evaluation.comparison import ALL_TASKS
-from petct_ext.evaluation.predictions import (
+from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
+from petct_ext.evaluation.report_page import ReportTables
+from petct_ext.figures.training import read_histories, read_training_sizes
+from petct_ext.files import make_folder
+from petct_ext.statistics.alignment import align_experiments
+from petct_ext.statistics.comparison import ALL_TASKS
+from petct_ext.statistics.predictions import (
     TARGET_KINDS,
     Experiment,
     as_experiments,
@@ -43,11 +46,8 @@ from petct_ext.evaluation.predictions import (
     read_predictions,
     use_hand_labels,
 )
-from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
-from petct_ext.evaluation.report_page import ReportTables
-from petct_ext.evaluation.thresholds import Thresholds, choose_thresholds, fixed_threshold
-from petct_ext.evaluation.training_figures import read_histories, read_training_sizes
-from petct_ext.files import make_folder
+from petct_ext.statistics.thresholds import Thresholds, choose_thresholds, fixed_threshold
+from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
 
 def main(arguments: argparse.Namespace) -> None:

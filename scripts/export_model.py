@@ -11,7 +11,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,9 +19,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     from petct_ext.errors import InputDataError
     from petct_ext.files import require_file
-    from petct_ext.networks.exported import compare_export, export_network, save_export
-    from petct_ext.networks.inference import fold_batch_norms
-    from petct_ext.networks.pretrained import check_weights
+    from petct_ext.scan.networks.exported import compare_export, export_network, save_export
+    from petct_ext.scan.networks.inference import fold_batch_norms
+    from petct_ext.scan.networks.pretrained import check_weights
 
     config = ConfigParser()
     config.read_config([require_file(path) for path in arguments.config])

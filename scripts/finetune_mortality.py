@@ -18,15 +18,15 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
+from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder, require_file
-from petct_ext.finetuning.plans import (
+from petct_ext.pipeline.finetunings import (
     HORIZONS_DAYS,
     Surroundings,
     mortality_finetunings,
     summary_code_training,
 )
-from petct_ext.finetuning.running import Finetuning, run_finetunings, status_in_words
+from petct_ext.pipeline.running import Finetuning, run_finetunings, status_in_words
 from petct_ext.survival.outcome_items import CENSORED
 
 REPOSITORY = Path(__file__).resolve().parents[1]

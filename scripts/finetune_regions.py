@@ -16,11 +16,11 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
+from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder
-from petct_ext.finetuning.plans import RARE_REGIONS, Surroundings, region_finetunings
-from petct_ext.finetuning.running import run_finetunings, status_in_words
 from petct_ext.ontology import RegionOntology
+from petct_ext.pipeline.finetunings import RARE_REGIONS, Surroundings, region_finetunings
+from petct_ext.pipeline.running import run_finetunings, status_in_words
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

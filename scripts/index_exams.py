@@ -22,10 +22,10 @@ import argparse
 import os
 from pathlib import Path
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
-from petct_ext.data.exam_index import count_reasons, index_exams
-from petct_ext.data.nifti_index import index_nifti_pairs
-from petct_ext.dicom.pseudonyms import load_or_make_salt
+from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.cohort.index import count_reasons, index_exams
+from petct_ext.cohort.nifti_index import index_nifti_pairs
+from petct_ext.dicom.files.pseudonyms import load_or_make_salt
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -16,12 +16,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.report_items import SentenceTagger, load_report_items, tag_report
-from petct_ext.data.report_texts import read_report_text
-from petct_ext.data.schemas import REPORTS, read_table
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.text_files import read_report_text
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import SentenceTagger, load_report_items, tag_report
+from petct_ext.tables.schemas import REPORTS, read_table
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -38,8 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
         model_dir = arguments.model_dir or arguments.work / "report_labeler"
         out = arguments.out or private / "labeler_inspection"
 
-    from petct_ext.engines.report_predictor import ReportPredictor  # loads transformers
-    from petct_ext.interpretation.labeler_inspection import inspect_labeler
+    from petct_ext.labeler.inspection import inspect_labeler
+    from petct_ext.labeler.prediction import ReportPredictor  # loads transformers
 
     print(
         inspect_labeler(

@@ -19,11 +19,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
-from petct_ext.data.report_preparation import read_report_problems
-from petct_ext.data.report_texts import describe_mentions
-from petct_ext.data.weak_labels import write_weak_labels
+from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.preparation import read_report_problems
+from petct_ext.labeler.text_files import describe_mentions
+from petct_ext.labels.weak_labels import write_weak_labels
 from petct_ext.ontology import RegionOntology
 
 
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def label_texts(arguments: argparse.Namespace) -> int:
-    from petct_ext.engines.text_labeling import choose_labeler, label_files  # loads torch
+    from petct_ext.labeler.text_files import choose_labeler, label_files  # loads torch
 
     labeler, told = choose_labeler(arguments.labeler, arguments.model_dir)
     found = label_files(arguments.text, labeler, RegionOntology.default())

@@ -14,12 +14,12 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.datalist import build_datalist
-from petct_ext.data.hand_labels import hand_labels_by_exam, read_hand_labels
-from petct_ext.data.schemas import IDENTIFIERS, REPORTS, read_table
-from petct_ext.data.summary_codes import ABNORMAL_CODES, summary_code_labels
+from petct_ext.cli import new_parser, run
+from petct_ext.cohort.hand_labels import hand_labels_by_exam, read_hand_labels
+from petct_ext.cohort.summary_codes import ABNORMAL_CODES, summary_code_labels
 from petct_ext.ontology import RegionOntology
+from petct_ext.scan.data.datalist import build_datalist
+from petct_ext.tables.schemas import IDENTIFIERS, REPORTS, read_table
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.evaluation.html_page import write_page
 
 

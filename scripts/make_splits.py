@@ -10,9 +10,9 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.schemas import EXAMS, read_table
-from petct_ext.data.splits import write_splits
+from petct_ext.cli import new_parser, run
+from petct_ext.cohort.splits import write_splits
+from petct_ext.tables.schemas import EXAMS, read_table
 
 
 def main(arguments: argparse.Namespace) -> None:

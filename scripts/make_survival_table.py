@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.survival.table import CohortTables, write_survival
 

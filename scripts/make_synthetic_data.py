@@ -11,9 +11,9 @@ import argparse
 import os
 from pathlib import Path
 
-from petct_ext.command_line import new_parser, run
+from petct_ext.cli import new_parser, run
 from petct_ext.synthetic.cohort import write_cohort
-from petct_ext.synthetic.scanner import SIZES
+from petct_ext.synthetic.phantoms.scanner import SIZES
 
 
 def main(arguments: argparse.Namespace) -> None:

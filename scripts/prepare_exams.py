@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
-from petct_ext.data.exam_volumes import prepare_exams, read_suv_overrides
-from petct_ext.data.exam_workers import Cluster
-from petct_ext.dicom.convert import GridChoice
+from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.cohort.preparation import prepare_exams, read_suv_overrides
+from petct_ext.cohort.workers import Cluster
+from petct_ext.dicom.volumes.conversion import GridChoice
 
 ROWS_SHOWN = 20
 

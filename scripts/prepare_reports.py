@@ -14,8 +14,8 @@ Example:
 import argparse
 from pathlib import Path
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
-from petct_ext.data.report_preparation import prepare_report_items, read_report_problems
+from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.labeler.preparation import prepare_report_items, read_report_problems
 from petct_ext.ontology import RegionOntology
 
 

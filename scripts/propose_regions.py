@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.command_line import new_parser, progress, run
-from petct_ext.data.report_rows import read_report_rows
-from petct_ext.data.tables import write_csv
+from petct_ext.cli import new_parser, progress, run
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.ngrams import count_untagged_ngrams
+from petct_ext.reports.rows import read_report_rows
+from petct_ext.tables.contract import write_csv
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -19,11 +19,10 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.annotated_texts import items_of_texts, read_annotated_texts
-from petct_ext.data.tables import write_csv
-from petct_ext.engines.labeler_training import FitSettings
-from petct_ext.engines.shipped_labeler import (
+from petct_ext.cli import new_parser, run
+from petct_ext.labeler.comparison import MentionLabeler, compare_labelers
+from petct_ext.labeler.network import ReportClassifier
+from petct_ext.labeler.shipped import (
     FoldedLabeler,
     Recipe,
     cross_validate,
@@ -31,10 +30,11 @@ from petct_ext.engines.shipped_labeler import (
     train_stage_one,
     train_tuned,
 )
-from petct_ext.evaluation.labeler_comparison import MentionLabeler, compare_labelers
-from petct_ext.networks.report_classifier import ReportClassifier
+from petct_ext.labeler.training import FitSettings
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.tables.contract import write_csv
 
 REPOSITORY = Path(__file__).parents[1]
 ALONE = (1.0, 0.0, 0.0)

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 from monai.bundle import ConfigParser
 
-from petct_ext.command_line import new_parser, run
-from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
+from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.designs import ARTIFICIAL
-from petct_ext.evaluation.predictions import as_experiments, read_predictions, use_hand_labels
-from petct_ext.evaluation.region_table import region_table, write_region_table
 from petct_ext.files import make_folder
-from petct_ext.networks.pretrained import check_weights
-from petct_ext.networks.shipped_weights import save_half
-from petct_ext.pipeline import Step, bundle_command, run_steps
+from petct_ext.pipeline.designs import ARTIFICIAL
+from petct_ext.pipeline.steps import Step, bundle_command, run_steps
+from petct_ext.scan.networks.pretrained import check_weights
+from petct_ext.scan.networks.shipped_weights import save_half
+from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
+from petct_ext.statistics.region_table import region_table, write_region_table
+from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / "bundles" / "scan_model" / "configs"
 TRAIN = [CONFIGS / name for name in ("train.json", "demo.json")]

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from petct_ext.command_line import SOME_FAILED, new_parser, run
+from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
-from petct_ext.pipeline import Step, bundle_command, run_steps
+from petct_ext.pipeline.steps import Step, bundle_command, run_steps
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUNDLES = REPOSITORY / "bundles"

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from petct_ext.evaluation.design_tables import ALL_REGIONS, MIN_EXAMS
-from petct_ext.evaluation.designs import ARTIFICIAL, REFERENCE
+from petct_ext.pipeline.design_tables import ALL_REGIONS, MIN_EXAMS
+from petct_ext.pipeline.designs import ARTIFICIAL, REFERENCE
 
 __all__ = ["designs_page"]
 

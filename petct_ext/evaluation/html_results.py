@@ -21,8 +21,8 @@ from petct_ext.evaluation.html_elements import (
     table,
 )
 from petct_ext.evaluation.page_inputs import read_free_table, show_pictures
-from petct_ext.evaluation.predictions import TARGET_KINDS, task_title
 from petct_ext.files import read_json
+from petct_ext.statistics.predictions import TARGET_KINDS, task_title
 
 __all__ = ["detection_section", "survival_section"]
 

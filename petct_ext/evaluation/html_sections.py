@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from petct_ext.data.schemas import EXAMS, PREPARED, SERIES, SPLITS
 from petct_ext.evaluation.html_elements import (
     KeyFigure,
     Section,
@@ -20,8 +19,9 @@ from petct_ext.evaluation.html_elements import (
     table,
 )
 from petct_ext.evaluation.page_inputs import read_free_table, read_if_there
-from petct_ext.evaluation.predictions import task_title
 from petct_ext.files import read_json
+from petct_ext.statistics.predictions import task_title
+from petct_ext.tables.schemas import EXAMS, PREPARED, SERIES, SPLITS
 
 __all__ = ["cohort_section", "label_section", "overlay_section"]
 

@@ -8,9 +8,9 @@ from typing import Final
 
 import pandas as pd
 
-from petct_ext.data.schemas import Schema, read_table
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.evaluation.html_elements import picture
+from petct_ext.tables.schemas import Schema, read_table
 
 __all__ = ["read_free_table", "read_if_there", "show_pictures"]
 

@@ -16,14 +16,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from petct_ext.data.exam_workers import run_in_processes
-from petct_ext.data.schemas import EXAMS, PREPARED, read_table
-from petct_ext.data.tables import write_csv
-from petct_ext.dicom.convert import SUV_BW
-from petct_ext.dicom.exam_record import RECORD
+from petct_ext.cohort.exam_quality import LIVER_NOTE, find_flags, measure, read_volumes
+from petct_ext.cohort.workers import run_in_processes
+from petct_ext.dicom.volumes.conversion import SUV_BW
+from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.exam_quality import LIVER_NOTE, find_flags, measure, read_volumes
-from petct_ext.evaluation.exam_thumbnails import draw_thumbnails
 from petct_ext.evaluation.html_elements import (
     KeyFigure,
     Section,
@@ -35,8 +32,11 @@ from petct_ext.evaluation.html_elements import (
 )
 from petct_ext.evaluation.html_frame import render_page
 from petct_ext.evaluation.run_facts import read_run_facts
-from petct_ext.figure_files import STYLE
+from petct_ext.figures.style import STYLE
+from petct_ext.figures.thumbnails import draw_thumbnails
 from petct_ext.files import make_folder, read_json, write_text
+from petct_ext.tables.contract import write_csv
+from petct_ext.tables.schemas import EXAMS, PREPARED, read_table
 
 __all__ = ["write_quality_page"]
 
@@ -85,7 +85,7 @@ def write_quality_page(work: Path, *, num_pictures: int = 200, workers: int = 0)
         workers: processes; 0 is this one alone.
 
     Returns:
-        One row per prepared exam: see :func:`~petct_ext.evaluation.exam_quality.measure`, with
+        One row per prepared exam: see :func:`~petct_ext.cohort.exam_quality.measure`, with
         ``flags`` and ``warnings``, each joined to one text.
 
     Raises:

@@ -12,33 +12,33 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from petct_ext.data.tables import write_csv
-from petct_ext.evaluation.alignment import experiment_pairs
-from petct_ext.evaluation.comparison import compare_experiments
-from petct_ext.evaluation.comparison_figures import (
+from petct_ext.evaluation.report_page import FigureFile, ReportTables, build_report
+from petct_ext.figures.comparison import (
     default_groups,
     draw_differences,
     draw_gain_by_balance,
     draw_grouped_bars,
 )
-from petct_ext.evaluation.ensembles import ensemble_table
-from petct_ext.evaluation.figures import (
+from petct_ext.figures.detection import (
     draw_auroc_by_region,
     draw_reliability,
     draw_roc_curves,
 )
-from petct_ext.evaluation.predictions import Experiment
-from petct_ext.evaluation.region_table import RegionTable, region_table, write_region_table
-from petct_ext.evaluation.report_page import FigureFile, ReportTables, build_report
-from petct_ext.evaluation.thresholds import Thresholds, fixed_threshold
-from petct_ext.evaluation.training_figures import (
+from petct_ext.figures.style import save_figure
+from petct_ext.figures.training import (
     draw_auroc_by_training_size,
     draw_epochs_to_best,
 )
-from petct_ext.evaluation.worklist import triage_table
-from petct_ext.evaluation.worklist_figures import draw_triage, triage_tasks
-from petct_ext.figure_files import save_figure
+from petct_ext.figures.worklist import draw_triage, triage_tasks
 from petct_ext.files import write_text
+from petct_ext.statistics.alignment import experiment_pairs
+from petct_ext.statistics.comparison import compare_experiments
+from petct_ext.statistics.ensembles import ensemble_table
+from petct_ext.statistics.predictions import Experiment
+from petct_ext.statistics.region_table import RegionTable, region_table, write_region_table
+from petct_ext.statistics.thresholds import Thresholds, fixed_threshold
+from petct_ext.statistics.worklist import triage_table
+from petct_ext.tables.contract import write_csv
 
 __all__ = ["ReportOptions", "evaluate_experiments", "write_report"]
 

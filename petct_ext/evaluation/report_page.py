@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from petct_ext.evaluation.comparison import ALL_TASKS, NULL_HYPOTHESES
 from petct_ext.evaluation.html_elements import (
     Cell,
     KeyFigure,
@@ -24,8 +23,9 @@ from petct_ext.evaluation.html_elements import (
     table,
 )
 from petct_ext.evaluation.html_frame import render_page
-from petct_ext.evaluation.predictions import TARGET_KINDS
-from petct_ext.evaluation.region_table import RegionTable
+from petct_ext.statistics.comparison import ALL_TASKS, NULL_HYPOTHESES
+from petct_ext.statistics.predictions import TARGET_KINDS
+from petct_ext.statistics.region_table import RegionTable
 
 __all__ = ["FigureFile", "ReportTables", "build_report"]
 

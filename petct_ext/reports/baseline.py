@@ -36,7 +36,7 @@ et al. 2021 name; the paper does not print its list)."""
 class RegexLabeler:
     """Labels mentions by words of negation anywhere in their sentence.
 
-    It has the interface of :class:`petct_ext.engines.report_predictor.ReportPredictor`, so that
+    It has the interface of :class:`petct_ext.labeler.prediction.ReportPredictor`, so that
     both can be compared by one command (``scripts/compare_labelers.py``).
 
     Args:
@@ -64,7 +64,7 @@ class RegexLabeler:
         """Returns one row of the table MENTIONS per mention, sorted by exam and place.
 
         Args:
-            items: see :func:`petct_ext.data.report_items.tag_report`.
+            items: see :func:`petct_ext.reports.items.tag_report`.
         """
         return _sorted_rows(
             {
@@ -83,7 +83,7 @@ class RuleLabeler:
         """Returns one row of the table MENTIONS per mention, sorted by exam and place.
 
         Args:
-            items: see :func:`petct_ext.data.report_items.tag_report`; their ``rule`` is used.
+            items: see :func:`petct_ext.reports.items.tag_report`; their ``rule`` is used.
         """
         return _sorted_rows(
             {**place_of_mention(item, mention), "probability": float(mention["rule"])}

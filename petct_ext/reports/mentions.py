@@ -91,7 +91,7 @@ def find_mentions(
     - Sides: "left", "right", "both" and "bilateral" before or after a region that has sides in the
       ontology (``left_<part>`` within it) turn it into that side; in lists a side holds
       until the next one. "Bilateral hilar nodes" yields the two sides and, with the same
-      span, the region that contains them; :func:`petct_ext.labels.exam_labels` counts a
+      span, the region that contains them; :func:`petct_ext.labels.aggregation.exam_labels` counts a
       span once.
     - Lists share their head noun: "cervical and thoracic spine", "abdominal and pelvic nodes".
     - Node stations (4R, 7, 10L) and vertebral levels (T4-L2) are regions too.

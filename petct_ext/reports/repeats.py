@@ -21,7 +21,7 @@ def join_repeats(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Joins items that a labeler cannot tell apart: same text, mentions, regions and rules.
 
     Args:
-        items: sentences with mentions, see :mod:`petct_ext.data.report_items`; not changed.
+        items: sentences with mentions, see :mod:`petct_ext.reports.items`; not changed.
 
     Returns:
         The first item of each kind, in their order. ``copies`` lists the places of the others:
@@ -42,7 +42,7 @@ def place_of_mention(item: Mapping[str, Any], mention: Mapping[str, Any]) -> dic
     """Returns the columns of the table MENTIONS that say where a mention stands.
 
     Args:
-        item: sentence of a report, see :mod:`petct_ext.data.report_items`.
+        item: sentence of a report, see :mod:`petct_ext.reports.items`.
         mention: one of its mentions.
 
     Returns:

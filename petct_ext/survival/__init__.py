@@ -1,1 +1,1 @@
-"""Follow-up after the last exam: survival times, Cox models, discrimination."""
+"""Follow-up after the last exam: survival times, Cox models, curves, calibration."""

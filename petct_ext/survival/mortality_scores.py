@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from petct_ext.errors import InputDataError
-from petct_ext.metrics import auroc, auroc_draws
+from petct_ext.statistics.bootstrap import auroc, auroc_draws
 from petct_ext.survival.covariates import region_probabilities
 from petct_ext.survival.discrimination import concordance, concordance_draws
 from petct_ext.survival.outcomes import status_at

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from petct_ext.data.datalist import load_datalist
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json
+from petct_ext.scan.data.datalist import load_datalist
 from petct_ext.survival.outcomes import status_at
 
 __all__ = ["CENSORED", "load_outcomes"]
@@ -53,7 +53,7 @@ def load_outcomes(
             died by then; an item that says nothing about a task has no label either way.
 
     Returns:
-        Items as of :func:`petct_ext.data.load_datalist`; ``label`` has shape (T,): 1 dead within
+        Items as of :func:`petct_ext.scan.data.datalist.load_datalist`; ``label`` has shape (T,): 1 dead within
         the horizon, 0 alive at it, NaN unknown.
 
     Raises:

@@ -17,7 +17,7 @@ from petct_ext.errors import InputDataError
 
 __all__ = ["follow_up", "last_exams", "log_same_day", "status_at", "survival_time"]
 
-_logger = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 
 def survival_time(
@@ -93,7 +93,7 @@ def log_same_day(exams: pd.DataFrame) -> int:
     for patient_id, ids in on_last_day.groupby("patient_id")["exam_id"]:
         if len(ids) > 1:
             count += 1
-            _logger.warning(
+            _LOGGER.warning(
                 "patient %s: exams %s are of one day; %s counts, as its id sorts last",
                 patient_id,
                 ", ".join(sorted(ids)),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from petct_ext.metrics import draw_weights, percentile_interval
+from petct_ext.statistics.bootstrap import draw_weights, percentile_interval
 from petct_ext.survival.calibration import Calibration, calibration_at, calibration_slope
 from petct_ext.survival.discrimination import concordance, concordance_draws
 from petct_ext.survival.outcomes import status_at

@@ -8,21 +8,21 @@ from typing import Any
 
 import pandas as pd
 
-from petct_ext.data.tables import write_csv
 from petct_ext.errors import InputDataError
-from petct_ext.figure_files import save_figure
-from petct_ext.files import write_json
-from petct_ext.survival.analysis import SurvivalAnalysis
-from petct_ext.survival.covariates import region_title
-from petct_ext.survival.figures import draw_forest, draw_kaplan_meier, draw_single_variables
-from petct_ext.survival.performance_figures import (
+from petct_ext.figures.style import save_figure
+from petct_ext.figures.survival import draw_forest, draw_kaplan_meier, draw_single_variables
+from petct_ext.figures.survival_performance import (
     draw_calibration,
     draw_horizon_auroc,
     draw_importance,
     draw_schoenfeld,
 )
+from petct_ext.files import write_json
+from petct_ext.survival.analysis import SurvivalAnalysis
+from petct_ext.survival.covariates import region_title
 from petct_ext.survival.survival_curves import compare_groups, split_at, survival_curve
 from petct_ext.survival.univariable import holm
+from petct_ext.tables.contract import write_csv
 
 __all__ = ["write_analysis"]
 

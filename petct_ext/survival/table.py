@@ -12,8 +12,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from petct_ext.data.datalist import usable_exams
-from petct_ext.data.schemas import (
+from petct_ext.errors import InputDataError
+from petct_ext.files import write_json
+from petct_ext.scan.data.datalist import usable_exams
+from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
+from petct_ext.tables.contract import write_csv
+from petct_ext.tables.schemas import (
     EXAMS,
     IDENTIFIERS,
     OUTCOMES,
@@ -24,10 +28,6 @@ from petct_ext.data.schemas import (
     read_table,
     write_table,
 )
-from petct_ext.data.tables import write_csv
-from petct_ext.errors import InputDataError
-from petct_ext.files import write_json
-from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
 
 __all__ = [
     "CohortTables",
@@ -38,7 +38,7 @@ __all__ = [
     "write_survival",
 ]
 
-_logger = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 _SECTIONS: Final = ("training", "validation", "test")
 
@@ -109,7 +109,7 @@ def survival_table(tables: CohortTables) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"{left_out['reason'].iloc[0]}"
         )
     for reason in left_out["reason"]:
-        _logger.warning("left out: %s", reason)
+        _LOGGER.warning("left out: %s", reason)
     last = last.merge(_report_columns(tables), on="exam_id", how="left")
     last[["indication", "summary_code"]] = last[["indication", "summary_code"]].fillna("")
     return last[list(SURVIVAL.columns)], left_out
@@ -226,7 +226,7 @@ def _log_status(table: pd.DataFrame, horizon_days: int) -> None:
     status = status_at(table["time_days"], table["event"], horizon_days=horizon_days)
     for section in _SECTIONS:
         of_section = status[(table["split"] == section).to_numpy()]
-        _logger.info(
+        _LOGGER.info(
             "%d days, %s: %d patients, %d dead, %d alive, %d censored before (no label)",
             horizon_days,
             section,
@@ -251,7 +251,7 @@ def _by_pseudonym(tables: CohortTables) -> pd.DataFrame:
             outcomes[column] = _shifted(outcomes[column], days)
     unknown = int(outcomes["patient_id"].isna().sum())
     if unknown:
-        _logger.info("%d rows of outcomes.csv belong to patients without an exam here", unknown)
+        _LOGGER.info("%d rows of outcomes.csv belong to patients without an exam here", unknown)
     outcomes = outcomes.dropna(subset=["patient_id"])
     if outcomes["patient_id"].duplicated().any():
         raise InputDataError(

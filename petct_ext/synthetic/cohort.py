@@ -21,18 +21,18 @@ from petct_ext import __version__
 from petct_ext.errors import InputDataError, OutputError
 from petct_ext.files import atomic_path, make_folder, read_json, write_json, write_text
 from petct_ext.ontology.regions import RegionOntology
-from petct_ext.synthetic.anatomy import build_body
-from petct_ext.synthetic.dicom_files import (
+from petct_ext.synthetic.diseases import sample_patients
+from petct_ext.synthetic.outcomes import sample_outcome
+from petct_ext.synthetic.patients import Exam, Patient
+from petct_ext.synthetic.phantoms.anatomy import build_body
+from petct_ext.synthetic.phantoms.dicom_encoding import new_study, patient_id, study_uid
+from petct_ext.synthetic.phantoms.dicom_files import (
     write_ct_series,
     write_localizer,
     write_pet_series,
     write_screenshot,
 )
-from petct_ext.synthetic.dicom_study import new_study, patient_id, study_uid
-from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.outcomes import sample_outcome
-from petct_ext.synthetic.patients import Exam, Patient
-from petct_ext.synthetic.phantoms import (
+from petct_ext.synthetic.phantoms.images import (
     Grid,
     PlacedLesion,
     draw_ct,
@@ -40,15 +40,15 @@ from petct_ext.synthetic.phantoms import (
     draw_pet,
     place_lesions,
 )
-from petct_ext.synthetic.reports import Report, write_report
-from petct_ext.synthetic.scanner import (
+from petct_ext.synthetic.phantoms.scanner import (
     SIZES,
     acquire_ct,
     acquire_pet,
     scan_grids,
     without_attenuation_correction,
 )
-from petct_ext.synthetic.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
+from petct_ext.synthetic.phantoms.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
+from petct_ext.synthetic.reports.writing import Report, write_report
 
 __all__ = ["PROJECT_SALT", "write_cohort"]
 

@@ -20,8 +20,7 @@ import numpy as np
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
-from petct_ext.synthetic.patients import Exam, Lesion, Patient
-from petct_ext.synthetic.physiology import sample_physiology
+from petct_ext.synthetic.patients import Exam, Lesion, Patient, sample_physiology
 from petct_ext.synthetic.summary_codes import summary_code
 
 __all__ = ["DiseasePattern", "SiteGroup", "disease_patterns", "sample_patient", "sample_patients"]

@@ -21,10 +21,10 @@ import torch
 from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 
 import petct_ext
-from petct_ext.data.schemas import PREDICTIONS, read_table
 from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
+from petct_ext.tables.schemas import PREDICTIONS, read_table
 from tests.conftest import REPOSITORY
 
 BUNDLES = REPOSITORY / "bundles"

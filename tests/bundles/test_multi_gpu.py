@@ -64,8 +64,8 @@ def test_two_processes_end_with_the_same_weights(
 
 
 def test_one_process_without_torchrun_is_told_how_to_start(datalist: Path, tmp_path: Path) -> None:  # noqa: F811
-    from petct_ext.engines.distributed import start_processes
     from petct_ext.errors import InputDataError
+    from petct_ext.training.distributed import start_processes
 
     with pytest.raises(InputDataError, match="start it with torchrun --nproc_per_node N"):
         start_processes(torch.device("cpu"))

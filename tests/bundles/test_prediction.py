@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from petct_ext.data.schemas import PREDICTIONS, read_table
 from petct_ext.ontology import RegionOntology
+from petct_ext.tables.schemas import PREDICTIONS, read_table
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist and scan_model are fixtures
     BUNDLES,
     TINY,

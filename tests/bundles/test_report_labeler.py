@@ -16,12 +16,12 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow, verify_metadata
 
-from petct_ext.data.report_items import load_report_items
-from petct_ext.data.report_preparation import prepare_report_items
-from petct_ext.data.schemas import MENTIONS, read_table
-from petct_ext.engines.report_predictor import ReportPredictor
 from petct_ext.errors import InputDataError, find_own_error
+from petct_ext.labeler.prediction import ReportPredictor
+from petct_ext.labeler.preparation import prepare_report_items
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import load_report_items
+from petct_ext.tables.schemas import MENTIONS, read_table
 from tests.reports.phantom_reports import write_phantom_reports
 
 REPOSITORY = Path(__file__).parents[2]

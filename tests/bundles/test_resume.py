@@ -16,7 +16,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from petct_ext.handlers import TrainingState
+from petct_ext.training.resume import TrainingState
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
     BUNDLES,
     TINY_TRAINING,
@@ -153,7 +153,7 @@ def test_finished_training_starts_anew_only_where_something_changed(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="petct_ext.handlers.training_state")
+    caplog.set_level(logging.INFO, logger="petct_ext.training.resume")
     train(tmp_path, datalist, epochs=1)
     weights = states(tmp_path)[0]
     train(tmp_path, datalist, epochs=1, **NO_CHANGE)
@@ -171,7 +171,7 @@ def test_best_weights_that_are_gone_or_changed_are_trained_anew(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="petct_ext.handlers.training_state")
+    caplog.set_level(logging.INFO, logger="petct_ext.training.resume")
     train(tmp_path, datalist, epochs=1)
     weights, path = states(tmp_path)[0], tmp_path / "model.pt"
     raw = bytearray(path.read_bytes())

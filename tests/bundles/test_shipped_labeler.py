@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from petct_ext.data.schemas import LABELS, MENTIONS, read_table
-from petct_ext.reports.offline_encoder import offline_encoder
+from petct_ext.labeler.offline_encoder import offline_encoder
+from petct_ext.tables.schemas import LABELS, MENTIONS, read_table
 from tests.networks.tiny_encoder import write_tiny_encoder
 from tests.reports.phantom_reports import write_phantom_reports
 

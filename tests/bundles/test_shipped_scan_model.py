@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from petct_ext.data.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
-from petct_ext.networks.region_names import stored_regions
 from petct_ext.ontology import RegionOntology
+from petct_ext.scan.networks.region_names import stored_regions
 from petct_ext.synthetic.cohort import write_cohort
+from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 from tests.conftest import REPOSITORY
 
 BUNDLE = REPOSITORY / "bundles" / "scan_model"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petct_ext.data.report_items import SentenceTagger, tag_report
-from petct_ext.data.report_sources import items_to_label, read_reports
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.report_files import items_to_label, read_reports
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import SentenceTagger, tag_report
 from petct_ext.reports.mentions import MAX_SECONDS
 
 ONTOLOGY = RegionOntology.default()

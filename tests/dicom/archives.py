@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from petct_ext.dicom.exam import ExamChoice, choose_exams
-from petct_ext.dicom.file_walk import walk_files
-from petct_ext.dicom.headers import FileHeader, HeaderReader
-from petct_ext.dicom.series_groups import Series, Study, group_studies
+from petct_ext.dicom.files.headers import FileHeader, HeaderReader
+from petct_ext.dicom.files.walk import walk_files
+from petct_ext.dicom.series.exam_choice import ExamChoice, choose_exams
+from petct_ext.dicom.series.groups import Series, Study, group_studies
 
 
 def read_all(folder: Path) -> list[FileHeader]:

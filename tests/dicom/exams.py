@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from petct_ext.data.schemas import EXAMS, write_table
 from petct_ext.files import write_json
+from petct_ext.tables.schemas import EXAMS, write_table
 from tests.dicom.slices import write_slices
 
 HEIGHTS_MM = tuple(np.arange(20) * 3.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pydicom
 
-from petct_ext.dicom.pet_units import suv_bw_factors
+from petct_ext.dicom.suv.factors import suv_bw_factors
 
 F18_S = 6586.2
 WEIGHT_KG, HEIGHT_M, DOSE_BQ = 70.0, 1.75, 350e6

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petct_ext.dicom.resample import Grid, common_grid, grid_to_series, resample
-from petct_ext.dicom.series import read_series
+from petct_ext.dicom.series.reader import read_series
+from petct_ext.dicom.volumes.resampling import Grid, common_grid, grid_to_series, resample
 from tests.dicom.phantoms import (
     ORIENTATIONS,
     POINTS_MM,

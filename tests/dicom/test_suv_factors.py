@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petct_ext.dicom.pet_units import suv_bw_factors
+from petct_ext.dicom.suv.factors import suv_bw_factors
 from tests.dicom.pet_headers import (
     BACKGROUND,
     COLD,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from petct_ext.evaluation.predictions import Experiment
+from petct_ext.statistics.predictions import Experiment
 
 TASKS = ("full", "liver", "axillary_lymph_node")
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petct_ext.data.exam_volumes import prepare_exams
-from petct_ext.dicom.convert import GridChoice
+from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read_volumes
+from petct_ext.cohort.preparation import prepare_exams
+from petct_ext.dicom.volumes.conversion import GridChoice
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.exam_quality import ExamVolumes, find_flags, measure, read_volumes
-from petct_ext.evaluation.exam_thumbnails import draw_thumbnails
 from petct_ext.evaluation.quality_page import write_quality_page
+from petct_ext.figures.thumbnails import draw_thumbnails
 from petct_ext.files import read_json, write_json
 from tests.dicom.exams import write_cohort
 

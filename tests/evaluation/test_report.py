@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.predictions import as_experiments, read_predictions
 from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
-from petct_ext.evaluation.training_figures import (
+from petct_ext.figures.training import (
     epochs_to_best,
     read_histories,
     read_training_sizes,
 )
+from petct_ext.statistics.predictions import as_experiments, read_predictions
 from tests.evaluation.comparison_cases import as_table, experiment
 
 OPTIONS = ReportOptions(num_bootstrap=50, num_rounds=50)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from petct_ext.engines.report_predictor import ReportPredictor
-from petct_ext.networks.report_classifier import ReportClassifier, begin_model_folder
-from petct_ext.reports.vocabulary import learn_vocabulary
+from petct_ext.labeler.network import ReportClassifier, begin_model_folder
+from petct_ext.labeler.prediction import ReportPredictor
+from petct_ext.labeler.vocabulary import learn_vocabulary
 
 ORGANS = ("liver", "spleen", "pancreas", "stomach")
 LAYERS = 2

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 
-from petct_ext.labels import audit_labels, binary_scores
+from petct_ext.labels.agreement import audit_labels, binary_scores
 from petct_ext.ontology import RegionOntology
 
 CASES = st.lists(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel
 
-from petct_ext.reports.vocabulary import learn_vocabulary, save_tokenizer
+from petct_ext.labeler.vocabulary import learn_vocabulary, save_tokenizer
 
 TEXTS = [
     "Intense uptake in the left lung and the liver.",

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from petct_ext.notebook import Answer, AnswerFile
+from petct_ext.labeler.notebook import Answer, AnswerFile
 from tests.reports.phantom_reports import write_phantom_reports
 
 _MISSING = [name for name in ("jupyterlab", "anywidget", "playwright") if find_spec(name) is None]
@@ -38,7 +38,7 @@ pytestmark = [
 
 TOKEN = "of-this-test-only"
 CELL = (
-    "from petct_ext.notebook import open_labeling_tool\n"
+    "from petct_ext.labeler.notebook import open_labeling_tool\n"
     'tool = open_labeling_tool("data", answers="data/answers.jsonl", max_reports=12)\n'
     "tool"
 )

@@ -8,10 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from petct_ext.data.datalist import build_datalist, load_datalist
-from petct_ext.data.exam_index import index_exams
-from petct_ext.data.exam_volumes import prepare_exams
-from petct_ext.dicom.convert import GridChoice
+from petct_ext.cohort.index import index_exams
+from petct_ext.cohort.preparation import prepare_exams
+from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.scan.data.datalist import build_datalist, load_datalist
 from tests.conftest import shared_data
 
 pytestmark = pytest.mark.shared

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from petct_ext.data.schemas import ANNOTATIONS, HAND_LABELS, IDENTIFIERS, REPORTS, SPLITS
-from petct_ext.data.schemas import write_table as write
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.reports import write_report
+from petct_ext.synthetic.reports.writing import write_report
+from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, IDENTIFIERS, REPORTS, SPLITS
+from petct_ext.tables.schemas import write_table as write
 
 
 def write_phantom_reports(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from petct_ext.data.report_items import SentenceTagger, tag_report
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.reports.items import SentenceTagger, tag_report
 
 
 @pytest.mark.parametrize(

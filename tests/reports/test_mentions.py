@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports import Mention, find_mentions
+from petct_ext.reports.mentions import Mention, find_mentions
 
 MARK = re.compile(r"\[(?P<text>[^]]+)\]\((?P<regions>[\w,]+)\)")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import Region, RegionOntology
-from petct_ext.reports import find_mentions
+from petct_ext.reports.mentions import find_mentions
 from petct_ext.reports.prefilter import PatternIndex, first_letters, is_guarded
 
 ONTOLOGY = RegionOntology.default()

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports import find_mentions, readable_text, split_sections
-from petct_ext.reports.readable import unwrap
+from petct_ext.reports.mentions import find_mentions
+from petct_ext.reports.readable import readable_text, unwrap
+from petct_ext.reports.sections import split_sections
 
 ONTOLOGY = RegionOntology.default()
 MARKUP = st.sampled_from(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from petct_ext.labels import binary_scores
+from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports import find_mentions, split_sections, split_sentences
 from petct_ext.reports.context import rule_probability
+from petct_ext.reports.mentions import find_mentions
+from petct_ext.reports.sections import split_sections
+from petct_ext.reports.sentences import split_sentences
 
 REPORTS = Path(__file__).parents[3] / "shared" / "reports" / "dev.jsonl"
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports import join_repeats, place_of_mention, rows_of_mentions
+from petct_ext.reports.repeats import join_repeats, place_of_mention, rows_of_mentions
 
 WORDS = ("Liver clear.", "Avid liver.", "Spleen large.")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports import is_heading, split_sections
+from petct_ext.reports.sections import is_heading, split_sections
 
 
 def sections(text: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports import split_sentences
+from petct_ext.reports.sentences import split_sentences
 
 
 def sentences(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from petct_ext.networks import RegionClassifier
+from petct_ext.scan.networks.region_classifier import RegionClassifier
 from tests.conftest import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from petct_ext.evaluation.designs import REFERENCE
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
+from petct_ext.pipeline.designs import REFERENCE
 from tests.conftest import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "compare_designs.py"

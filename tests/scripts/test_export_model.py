@@ -11,7 +11,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from petct_ext.networks.exported import load_exported
+from petct_ext.scan.networks.exported import load_exported
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "export_model.py"

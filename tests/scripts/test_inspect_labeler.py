@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from petct_ext.data.schemas import REPORTS, write_table
+from petct_ext.tables.schemas import REPORTS, write_table
 from tests.interpretation.tiny_labeler import ORGANS, sentence, write_labeler
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_labeler.py"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifelines.utils import concordance_index
 
-from petct_ext.metrics import draw_weights
+from petct_ext.statistics.bootstrap import draw_weights
 from petct_ext.survival.discrimination import concordance, concordance_draws
 
 PATIENTS = st.lists(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from petct_ext.data.schemas import SURVIVAL, read_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.survival.table import (
@@ -17,6 +16,7 @@ from petct_ext.survival.table import (
     survival_table,
     write_survival,
 )
+from petct_ext.tables.schemas import SURVIVAL, read_table
 
 
 def _tables() -> CohortTables:

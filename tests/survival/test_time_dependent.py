@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petct_ext.metrics import auroc, draw_weights
+from petct_ext.statistics.bootstrap import auroc, draw_weights
 from petct_ext.survival.outcomes import status_at
 from petct_ext.survival.time_dependent import (
     brier_at,

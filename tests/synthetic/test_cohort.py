@@ -14,11 +14,11 @@ import pandas as pd
 import pydicom
 import pytest
 
-from petct_ext.data.schemas import ANNOTATIONS, HAND_LABELS, OUTCOMES, REPORTS, read_table
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.cohort import write_cohort
+from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, OUTCOMES, REPORTS, read_table
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_synthetic_data.py"
 NUM_PATIENTS, SEED = 3, 1

@@ -10,8 +10,7 @@ import pytest
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.diseases import disease_patterns, sample_patient, sample_patients
-from petct_ext.synthetic.patients import Exam, Lesion, Patient
-from petct_ext.synthetic.physiology import sample_physiology
+from petct_ext.synthetic.patients import Exam, Lesion, Patient, sample_physiology
 from petct_ext.synthetic.summary_codes import NUM_WIDESPREAD_REGIONS, summary_code
 
 ONTOLOGY = RegionOntology.default()

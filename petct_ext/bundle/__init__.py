@@ -1,0 +1,1 @@
+"""What every bundle shares: its root, its settings, one source of its configuration."""

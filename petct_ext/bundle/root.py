@@ -1,0 +1,72 @@
+"""Where the bundle that is being run lies.
+
+A bundle's configuration has to work from the repository root, from the bundle's folder, and after
+the bundle was copied elsewhere. MONAI knows the folder of the configuration but gives
+configurations no key for it, hence this one function: ``"bundle_root":
+"$bundle_root('scan_model')"``. ``--bundle_root`` on the command line wins over it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigWorkflow
+
+from petct_ext.bundle.command_words import config_files, given_options
+from petct_ext.errors import InputDataError
+
+__all__ = ["bundle_root"]
+
+
+def bundle_root(name: str) -> str:
+    """Returns the absolute root folder of the running bundle.
+
+    Looks, in this order, at the configuration of the workflow or MONAI command that evaluates the
+    expression, at ``--config_file`` of the command line, at the working directory, and at
+    ``bundles/<name>`` below the working directory and beside this package.
+
+    Args:
+        name: name of the bundle's folder, used by the last resort only; a copy may be renamed.
+
+    Raises:
+        InputDataError: if no bundle is found; says which places were tried.
+    """
+    tried = []
+    for candidate in _candidates(name):
+        if (candidate / "configs" / "metadata.json").is_file():
+            return str(candidate.resolve())
+        tried.append(str(candidate))
+    raise InputDataError(
+        f"no bundle {name!r} was found (tried {', '.join(dict.fromkeys(tried))}); run from the "
+        "repository or the bundle's folder, or add --bundle_root PATH."
+    )
+
+
+def _candidates(name: str) -> Iterator[Path]:
+    frame = inspect.currentframe()
+    while frame is not None:
+        yield from _of_variables(frame.f_locals)
+        frame = frame.f_back
+    if (given := given_options().get("config_file")) is not None:
+        yield from _of_config_files(given)
+    yield Path.cwd()
+    yield Path.cwd() / "bundles" / name
+    yield Path(__file__).parents[1] / "bundles" / name
+    yield Path(__file__).parents[1]  # the exported bundle holds a copy of this package
+
+
+def _of_variables(variables: dict[str, Any]) -> Iterator[Path]:
+    """Yields bundle roots that MONAI's own frames know."""
+    owner = variables.get("self")
+    if isinstance(owner, ConfigWorkflow):
+        yield owner.config_root_path.parent
+    if "config_file_" in variables:  # verify_net_in_out, ckpt_export, onnx_export
+        yield from _of_config_files(variables["config_file_"])
+
+
+def _of_config_files(given: object) -> Iterator[Path]:
+    for file in config_files(given):
+        yield file.parent.parent

@@ -1,0 +1,164 @@
+"""Settings of a bundle as its user gives them, checked before anything slow begins.
+
+MONAI takes any ``--key value`` of the command line, misspelt ones too, and hands words on as texts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from petct_ext.bundle.command_words import config_files, given_options, run_words
+from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.files import read_json
+
+__all__ = [
+    "check_command_line",
+    "is_on",
+    "require_counts",
+    "require_not_negative",
+    "require_positive",
+    "require_validation",
+]
+
+# Options of MONAI's `run` itself.
+_OF_MONAI: Final = frozenset(
+    {
+        *("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file"),
+        *("tracking", "args_file", "tracking_uri", "experiment_name", "run_name"),
+        *("save_execute_config", "is_not_rank0"),
+    }
+)
+_WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
+_NO_RUNS: Final = {"train": "training", "validate": "run"}
+"""Sections of a configuration that someone may take for what is run."""
+
+
+def check_command_line() -> None:
+    """Refuses misspelt settings and what cannot be run; does nothing outside ``monai.bundle run``.
+
+    Raises:
+        InputDataError: if an option is no key of the configuration files, or ``train`` stands in
+            place of ``training``.
+    """
+    words, options = run_words(), given_options()
+    if words is None or "config_file" not in options or "args_file" in options:
+        return
+    for word in (*words, options.get("run_id", "")):
+        if word in _NO_RUNS:
+            raise InputDataError(
+                f"{word!r} is a section of the configuration, nothing that is run; write "
+                f"{_NO_RUNS[word]!r}."
+            )
+    files = config_files(options["config_file"])
+    if any(file.suffix != ".json" for file in files):
+        return
+    # A plus adds to the list of a file below.
+    documents = [{key.lstrip("+"): item for key, item in read_json(f).items()} for f in files]
+    known = {_parts(key)[0] for document in documents for key in document} | _OF_MONAI
+    for option in options:
+        name = _parts(option)[0]
+        is_known = any(_has(document, _parts(option)) for document in documents)
+        if name in _OF_MONAI or name.startswith("_meta_") or is_known:
+            continue
+        hint = did_you_mean(name, known) if name not in known else ""
+        raise InputDataError(
+            f"--{option} is no setting of {', '.join(file.name for file in files)}.{hint}"
+        )
+
+
+def _parts(key: str) -> list[str]:
+    return re.split("#|::", key.lstrip("+"))
+
+
+def _has(document: Mapping[str, Any], parts: Sequence[str]) -> bool:
+    """Whether a configuration has a key, or may have it: arguments of a component are its own."""
+    if any(_parts(key) == list(parts[: len(_parts(key))]) and "#" in key for key in document):
+        return True
+    node: Any = document
+    for part in parts:
+        if isinstance(node, list) and part.isdigit():
+            if int(part) >= len(node):
+                return False
+            node = node[int(part)]
+        elif isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, Mapping):
+            return "_target_" in node
+        else:
+            return isinstance(node, str)  # a reference or an expression
+    return True
+
+
+def is_on(value: object, name: str) -> bool:
+    """Returns what a switch is set to.
+
+    MONAI hands ``--resume false`` on as a text, which Python counts as true.
+
+    Args:
+        value: true or false, the words in any case, or 1 and 0.
+        name: of the switch, for the error.
+
+    Raises:
+        InputDataError: if it is neither.
+
+    Example:
+        >>> is_on("false", "resume"), is_on(True, "resume")
+        (False, True)
+    """
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise InputDataError(f"{name} is {value!r}; write true or false.")
+    return _WORDS[word]
+
+
+def require_counts(**values: object) -> None:
+    """Refuses settings that are no whole numbers from 1 up.
+
+    Raises:
+        InputDataError: names the setting and its value.
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputDataError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+
+
+def require_validation(*, epochs: int, val_interval: int) -> None:
+    """Refuses a training that never validates, and so never chooses weights.
+
+    Raises:
+        InputDataError: if validation comes only after the last epoch.
+    """
+    if val_interval > epochs:
+        raise InputDataError(
+            f"val_interval is {val_interval}, but there are {epochs} epochs: no weights would be "
+            "chosen; set it to the number of epochs or less."
+        )
+
+
+def require_not_negative(**values: object) -> None:
+    """Refuses settings that are no finite numbers from 0 up.
+
+    Raises:
+        InputDataError: names the setting and its value.
+    """
+    for name, value in values.items():
+        if not _is_finite(value) or value < 0:  # type: ignore[operator]
+            raise InputDataError(f"{name} is {value!r}; it must be a number from 0 up.")
+
+
+def require_positive(**values: object) -> None:
+    """Refuses settings that are no finite numbers above 0.
+
+    Raises:
+        InputDataError: names the setting and its value.
+    """
+    for name, value in values.items():
+        if not _is_finite(value) or value <= 0:  # type: ignore[operator]
+            raise InputDataError(f"{name} is {value!r}; it must be a number above 0.")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""A folder of exams: index, preparation, splits, hand labels, exam quality."""

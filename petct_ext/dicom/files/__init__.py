@@ -1,0 +1,1 @@
+"""Bytes and headers of DICOM files: walk, element scan, decoding, archive, pseudonyms."""

@@ -1,0 +1,1 @@
+"""Slices to series: grouping, fitness, pairing of PET and CT, the reader."""

@@ -1,0 +1,1 @@
+"""Standardized uptake value by body weight (SUVbw), from headers, with an audit."""

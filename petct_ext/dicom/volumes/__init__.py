@@ -1,0 +1,1 @@
+"""PET in SUVbw and CT in HU on one grid, as volumes on disk."""

@@ -1,0 +1,296 @@
+"""Resampling in patient space onto the grid that PET and CT share, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import voxel_sizes
+from scipy import ndimage, sparse
+
+from petct_ext.errors import InputDataError
+
+__all__ = ["Grid", "common_grid", "grid_to_series", "resample"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+Affine: TypeAlias = npt.NDArray[np.float64]
+
+# Two grids count as parallel if treating them so moves no sample by more than this many voxels:
+# room for the sixth decimal of a direction cosine over 512 voxels, not for a patient's turn.
+_PARALLEL_TOLERANCE = 3e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A grid in RAS+ patient space.
+
+    Attributes:
+        shape: voxels along X, Y and Z.
+        affine: (4, 4), voxel center to mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+
+def common_grid(
+    pet: tuple[tuple[int, ...], Affine],
+    ct: tuple[tuple[int, ...], Affine],
+    *,
+    in_plane: int = 224,
+    field_of_view_mm: float = 500.0,
+    slice_mm: float | None = None,
+) -> Grid:
+    """Lays the grid on which both volumes are sampled.
+
+    In-plane it covers ``field_of_view_mm`` around the center of the overlap of PET and CT, with
+    ``in_plane`` voxels a side; outside a scan there is air. Along the body it has the PET's slice
+    positions that lie within the overlap, or slices every ``slice_mm`` from its lower end. An
+    oblique PET has no slices across the body; then they start at its lowest corner.
+
+    Args:
+        pet: shape and RAS+ affine of the PET.
+        ct: shape and RAS+ affine of the CT.
+        in_plane: voxels along X and Y.
+        field_of_view_mm: side of the square field of view in mm.
+        slice_mm: distance of slices in mm; None keeps those of the PET.
+
+    Returns:
+        The grid, axes pointing right, anterior and superior.
+
+    Raises:
+        InputDataError: if PET and CT do not overlap.
+    """
+    boxes = [_bounding_box(*volume) for volume in (pet, ct)]
+    low, high = np.maximum(boxes[0][0], boxes[1][0]), np.minimum(boxes[0][1], boxes[1][1])
+    if (low >= high).any():
+        raise InputDataError(
+            f"PET and CT do not overlap (PET {_span(boxes[0])}, CT {_span(boxes[1])} mm); they may "
+            "belong to different acquisitions."
+        )
+    step_z = slice_mm if slice_mm is not None else _slice_step(pet[1])
+    if slice_mm is None:  # the PET's own positions, as far as they lie in the overlap
+        offset = boxes[0][0][2] + step_z / 2
+        first = offset + np.ceil((low[2] - offset) / step_z - 1e-6) * step_z
+    else:
+        first = low[2] + step_z / 2
+    num_slices = max(1, int(np.floor((high[2] - first) / step_z + 1e-6)) + 1)
+    step = field_of_view_mm / in_plane
+    center = (low + high) / 2
+    affine = np.diag([step, step, step_z, 1.0])
+    affine[:2, 3] = center[:2] - (in_plane - 1) * step / 2
+    affine[2, 3] = first
+    return Grid((in_plane, in_plane, num_slices), affine)
+
+
+def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -> FloatArray:
+    """Samples a volume on a grid by trilinear interpolation in patient space.
+
+    Where the grid is coarser than the volume by a factor of two or more, whole blocks of voxels are
+    averaged first, so that small hot lesions between the samples are not lost. A voxel reaches half
+    its size from its center; between the last center and that face its value is constant.
+
+    Grids with parallel axes, in any order and direction, are sampled slice by slice, one axis after
+    another; oblique and sheared ones (gantry tilt) by :func:`scipy.ndimage.affine_transform`. Both
+    give the same values, the first about ten times faster.
+
+    Args:
+        array: shape (X, Y, Z).
+        affine: its voxel centers in RAS+ mm; may be sheared.
+        grid: where to sample.
+        outside: value beyond the volume, e.g. -1024 HU for air.
+
+    Returns:
+        Array of ``grid.shape``, float32, X varying fastest in memory (Fortran order).
+
+    Raises:
+        InputDataError: if the array has not three axes or the affine is singular or not finite.
+    """
+    _require_invertible(array, affine)
+    to_voxel = np.linalg.inv(affine) @ grid.affine
+    blocks = _block_sizes(array.shape, to_voxel)
+    axes = _parallel_axes(to_voxel, grid.shape)
+    if axes is None:
+        return _resample_oblique(array, to_voxel, grid.shape, blocks=blocks, outside=outside)
+    # Source axis axes[k] runs along target axis k.
+    center = (np.array(grid.shape) - 1) / 2
+    middle = to_voxel[:3, :3] @ center + to_voxel[:3, 3]
+    places = [
+        middle[axis] + to_voxel[axis, k] * (np.arange(grid.shape[k]) - center[k])
+        for k, axis in enumerate(axes)
+    ]
+    weights = [
+        _axis_weights(place, array.shape[axis], blocks[axis])
+        for place, axis in zip(places, axes, strict=True)
+    ]
+    sampled = _resample_parallel(array.transpose(axes), weights)
+    for k, axis in enumerate(axes):
+        beyond = (places[k] < -0.5) | (places[k] > array.shape[axis] - 0.5)
+        sampled[(slice(None),) * k + (beyond,)] = outside
+    return sampled
+
+
+def grid_to_series(
+    array: FloatArray, grid: Grid, *, series: Grid, outside: float = 0.0
+) -> FloatArray:
+    """Puts a map on the common grid, such as attention, back onto the grid of a series.
+
+    Args:
+        array: shape of ``grid``; finer or coarser than the series.
+        grid: where its voxels lie.
+        series: shape and affine of the original CT or PET, as
+            :func:`~petct_ext.dicom.series.reader.read_series` gives them.
+        outside: value where the series reaches beyond the grid.
+
+    Returns:
+        Array of ``series.shape``, float32, trilinear, each voxel at its place in the patient.
+
+    Raises:
+        InputDataError: if the array has not the shape of the grid.
+    """
+    if array.shape != grid.shape:
+        raise InputDataError(f"the map has shape {array.shape}, its grid {grid.shape}.")
+    return resample(array, grid.affine, series, outside=outside)
+
+
+def _require_invertible(array: FloatArray, affine: Affine) -> None:
+    if array.ndim != 3:
+        raise InputDataError(f"the volume has shape {array.shape}; three axes are needed.")
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        rows = np.round(affine[:3], 4).tolist()
+        raise InputDataError(f"the affine {rows} is singular or not finite; voxels have no place.")
+
+
+def _block_sizes(shape: tuple[int, ...], to_voxel: Affine) -> tuple[int, ...]:
+    """Returns how many source voxels are averaged along each source axis before sampling."""
+    strides = np.sqrt((to_voxel[:3, :3] ** 2).sum(axis=1))  # source voxels per target voxel
+    return tuple(
+        max(1, min(int(stride + 1e-3), size)) for stride, size in zip(strides, shape, strict=True)
+    )
+
+
+def _parallel_axes(to_voxel: Affine, target: tuple[int, int, int]) -> list[int] | None:
+    """Returns the source axis along each target axis, None if the grids are not parallel."""
+    reach = np.abs(to_voxel[:3, :3]) * (np.array(target) - 1).clip(min=1)
+    axes = [int(axis) for axis in np.abs(to_voxel[:3, :3]).argmax(axis=0)]
+    if sorted(axes) != [0, 1, 2]:
+        return None
+    reach[axes, range(3)] = 0.0
+    return axes if reach.sum(axis=1).max() / 2 <= _PARALLEL_TOLERANCE else None
+
+
+def _axis_weights(places: Affine, size: int, block: int) -> sparse.csr_array:
+    """Returns the matrix (targets, size) that averages blocks and interpolates between them."""
+    num_blocks = size // block
+    at = ((places - (block - 1) / 2) / block).clip(0.0, num_blocks - 1.0)
+    lower = np.minimum(at.astype(np.int64), max(num_blocks - 2, 0))
+    share = at - lower
+    rows = np.repeat(np.arange(len(places)), 2)
+    columns = np.stack([lower, np.minimum(lower + 1, num_blocks - 1)], axis=1).ravel()
+    values = np.stack([1.0 - share, share], axis=1).ravel()
+    # a voxel belongs to block number // block
+    rows, values = np.repeat(rows, block), np.repeat(values / block, block)
+    columns = (columns[:, None] * block + np.arange(block)).ravel()
+    weights = sparse.csr_array((values, (rows, columns)), shape=(len(places), size))
+    weights.sum_duplicates()
+    weights.eliminate_zeros()
+    return weights.astype(np.float32)
+
+
+def _resample_parallel(array: FloatArray, weights: list[sparse.csr_array]) -> FloatArray:
+    """Applies one matrix per axis; source slices are reduced in-plane once and kept while used."""
+    along_x, along_y, along_z = weights
+    shape = along_z.shape[0], along_y.shape[0], along_x.shape[0]
+    sampled = np.zeros(shape, dtype=np.float32)
+    reduced: dict[int, FloatArray] = {}
+    for z in range(shape[0]):
+        span = slice(along_z.indptr[z], along_z.indptr[z + 1])
+        used = [int(source) for source in along_z.indices[span]]
+        reduced = {
+            source: reduced[source]
+            if source in reduced
+            else _reduce_plane(array[:, :, source], along_x, along_y)
+            for source in used
+        }
+        for source, share in zip(used, along_z.data[span], strict=True):
+            sampled[z] += share * reduced[source]
+    return sampled.T
+
+
+def _reduce_plane(
+    plane: FloatArray, along_x: sparse.csr_array, along_y: sparse.csr_array
+) -> FloatArray:
+    """Returns the plane (X, Y) on the target's X and Y, transposed to (Y, X)."""
+    rows = np.ascontiguousarray(plane.T, dtype=np.float32)
+    shorter = np.ascontiguousarray((along_y @ rows).T)
+    return np.ascontiguousarray((along_x @ shorter).T)
+
+
+def _resample_oblique(
+    array: FloatArray,
+    to_voxel: Affine,
+    target: tuple[int, int, int],
+    *,
+    blocks: tuple[int, ...],
+    outside: float,
+) -> FloatArray:
+    inside = _inside(array.shape, to_voxel, target)
+    if max(blocks) > 1:
+        array, to_voxel = _block_means(array, to_voxel, blocks)
+    sampled: FloatArray = np.empty(target[::-1], dtype=np.float32).T
+    ndimage.affine_transform(
+        array,
+        to_voxel[:3, :3],
+        to_voxel[:3, 3],
+        output_shape=target,
+        output=sampled,
+        order=1,
+        mode="nearest",
+    )
+    sampled[~inside] = outside
+    return sampled
+
+
+def _inside(
+    shape: tuple[int, ...], to_voxel: Affine, target: tuple[int, int, int]
+) -> npt.NDArray[np.bool_]:
+    """Marks the target voxels within the source; a voxel reaches half its size from its center."""
+    axes = np.ogrid[: target[0], : target[1], : target[2]]
+    inside = np.ones(target, dtype=np.bool_)
+    for size, row in zip(shape, to_voxel[:3], strict=True):
+        place = row[0] * axes[0] + row[1] * axes[1] + row[2] * axes[2] + row[3]
+        inside &= (place >= -0.5) & (place <= size - 0.5)
+    return inside
+
+
+def _block_means(
+    array: FloatArray, to_voxel: Affine, blocks: tuple[int, ...]
+) -> tuple[FloatArray, Affine]:
+    """Averages blocks of voxels; voxels left over at the far faces have no share."""
+    x, y, z = (size // block for size, block in zip(array.shape, blocks, strict=True))
+    trimmed = array[: x * blocks[0], : y * blocks[1], : z * blocks[2]]
+    means = trimmed.reshape(x, blocks[0], y, blocks[1], z, blocks[2]).mean(axis=(1, 3, 5))
+    sizes = np.array(blocks)
+    to_block = to_voxel.copy()
+    to_block[:3, 3] -= (sizes - 1) / 2
+    to_block[:3] /= sizes[:, None]
+    return means.astype(np.float32), to_block
+
+
+def _bounding_box(shape: tuple[int, ...], affine: Affine) -> tuple[Affine, Affine]:
+    """Returns the corners of the outer faces of the voxels, in mm."""
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in shape])).reshape(3, -1)
+    world = affine[:3, :3] @ corners + affine[:3, 3:]
+    return world.min(axis=1), world.max(axis=1)
+
+
+def _slice_step(affine: Affine) -> float:
+    """Returns the spacing of the axis that runs closest to the body's, in mm."""
+    spacing = voxel_sizes(affine)
+    return float(spacing[int(np.abs(affine[2, :3] / spacing).argmax())])
+
+
+def _span(box: tuple[Affine, Affine]) -> str:
+    return " x ".join(f"{a:.0f}..{b:.0f}" for a, b in zip(*box, strict=True))

@@ -1,1 +1,0 @@
-"""Parts of training and evaluation that MONAI's engines call."""

@@ -1,0 +1,163 @@
+"""Figures of the evaluation, as SVG and PNG.
+
+Colors are those of Okabe & Ito (2008), which people with color vision deficiency can tell apart;
+nothing is told by color alone. Every title says who judged the targets.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from petct_ext.figures.style import BLUE, GRAY, ORANGE, figure_style
+from petct_ext.statistics.calibration import reliability_bins
+from petct_ext.statistics.operating_points import roc_curve
+from petct_ext.statistics.predictions import TARGET_KINDS, Experiment
+
+__all__ = ["draw_auroc_by_region", "draw_reliability", "draw_roc_curves"]
+
+
+def draw_auroc_by_region(rows: pd.DataFrame, macro: pd.Series) -> Figure:
+    """Draws AUROC per task, best on top, with interval and one dot per seed.
+
+    Args:
+        rows: rows of one experiment of ``RegionTable.tasks``.
+        macro: the experiment's row of ``RegionTable.macro``.
+
+    Returns:
+        The figure. Tasks without an AUROC are listed at the bottom with the reason.
+    """
+    rows = rows.sort_values("auroc", ascending=True, na_position="first")
+    with figure_style():
+        figure = Figure(figsize=(8, 1.3 + 0.27 * len(rows)))
+        axes = figure.add_subplot()
+        for height, (_, row) in enumerate(rows.iterrows()):
+            _draw_task(axes, height, row)
+        if pd.notna(macro["macro_auroc"]):
+            axes.axvline(macro["macro_auroc"], color=ORANGE, linewidth=1, zorder=0)
+        axes.axvline(0.5, color=GRAY, linewidth=1, linestyle=":", zorder=0)
+        labels = [f"{row['title']}  ({row['n_positive']}/{row['n']})" for row in _named(rows)]
+        axes.set_yticks(range(len(rows)), labels)
+        axes.set_ylim(-0.7, len(rows) - 0.3)
+        axes.set_xlim(min(0.35, _lowest(rows) - 0.03), 1.01)
+        axes.set_xlabel("AUROC (bar: 95 % CI, small dots: seeds, dotted: chance)")
+        axes.set_title(f"{_macro_text(macro)}\n{_subtitle(macro)}", fontsize=10)
+        axes.title.set_position((0, 1))
+        axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure
+
+
+def draw_reliability(experiment: Experiment, *, num_bins: int = 10) -> Figure:
+    """Draws observed against predicted frequency over all tasks and seeds together."""
+    known = np.broadcast_to(~np.isnan(experiment.target), experiment.prob.shape)
+    target = np.broadcast_to(experiment.target, experiment.prob.shape)[known]
+    bins = reliability_bins(experiment.prob[known], target, num_bins=num_bins)
+    with figure_style():
+        figure = Figure(figsize=(5, 5.4))
+        axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=":")
+        filled = bins.count > 0
+        axes.plot(bins.mean_prob[filled], bins.observed[filled], "o-", color=BLUE, markersize=5)
+        axes.set_ylabel("fraction abnormal")
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_title(f"Reliability over all tasks\n{_of_experiment(experiment)}", fontsize=10)
+        counts.bar(bins.edges[:-1], bins.count, width=1 / num_bins, align="edge", color="#9ec6e0")
+        counts.set_ylabel("predictions")
+        counts.set_xlabel("predicted probability")
+        counts.set_xlim(0, 1)
+    return figure
+
+
+def draw_roc_curves(experiment: Experiment, rows: pd.DataFrame, *, num_columns: int = 6) -> Figure:
+    """Draws one small ROC curve per task with a defined AUROC, one line per seed."""
+    defined = rows[rows["auroc"].notna()].sort_values("auroc", ascending=False)
+    num_rows = max(1, -(-len(defined) // num_columns))
+    with figure_style():
+        height = 2.15 * num_rows + 1.4
+        figure = Figure(figsize=(1.9 * num_columns, height))
+        # By hand: matplotlib's constrained layout would take longer than the drawing.
+        edges = {"left": 0.055, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 1.35 / height}
+        figure.subplots_adjust(**edges, wspace=0.15, hspace=0.42)
+        grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.flat:
+            axes.set_visible(False)
+        corners = {0, min(num_columns, len(defined)) - 1, (num_rows - 1) * num_columns}
+        for i, (axes, row) in enumerate(zip(grid.flat, _named(defined), strict=False)):
+            axes.set_visible(True)
+            # The others lie inside of these, so the frame of the picture need not ask them.
+            axes.set_in_layout(i in corners)
+            _draw_roc(axes, experiment, experiment.tasks.index(row["task"]))
+            title = textwrap.fill(str(row["title"]), 22)
+            axes.set_title(f"{title}\nAUROC {row['auroc']:.2f}", fontsize=8)
+        figure.suptitle(f"ROC curves\n{_of_experiment(experiment)}", fontsize=10)
+        figure.supxlabel("1 - specificity", fontsize=9)
+        figure.supylabel("sensitivity", fontsize=9)
+    return figure
+
+
+def _draw_roc(axes: Axes, experiment: Experiment, task: int) -> None:
+    known = ~np.isnan(experiment.target[task])
+    axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":")
+    for prob in experiment.prob:
+        false, true = roc_curve(prob[task, known], experiment.target[task, known])
+        axes.plot(false, true, color=BLUE, linewidth=1, alpha=0.8)
+    axes.set_aspect("equal")
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_yticks([0, 0.5, 1])
+    axes.tick_params(labelsize=7)
+
+
+def _draw_task(axes: Axes, height: int, row: pd.Series) -> None:
+    if pd.isna(row["auroc"]):
+        axes.text(
+            0.5, height, f"  {row['note']}", va="center", fontsize=8, color=GRAY, style="italic"
+        )
+        return
+    color = BLUE if row["in_macro"] else GRAY
+    limits = [row["auroc_ci_low"], row["auroc_ci_high"]]
+    axes.plot(limits, [height, height], color=color, linewidth=2.5, alpha=0.45)
+    seeds = row[[name for name in row.index if str(name).startswith("auroc_seed_")]].dropna()
+    if len(seeds) > 1:
+        axes.plot(seeds, [height] * len(seeds), ".", color=color, markersize=4, alpha=0.9)
+    face = color if row["in_macro"] else "white"
+    axes.plot(row["auroc"], height, "o", color=color, markersize=6, markerfacecolor=face)
+
+
+def _named(rows: pd.DataFrame) -> Iterator[pd.Series]:
+    for _, row in rows.iterrows():
+        yield row
+
+
+def _lowest(rows: pd.DataFrame) -> float:
+    lowest = rows["auroc_ci_low"].min()
+    return 0.5 if pd.isna(lowest) else float(lowest)
+
+
+def _macro_text(macro: pd.Series) -> str:
+    if pd.isna(macro["macro_auroc"]):
+        return f"Macro mean AUROC {macro['note']}"
+    return (
+        f"Macro mean AUROC {macro['macro_auroc']:.3f} "
+        f"(95 % CI {macro['macro_auroc_ci_low']:.3f}-{macro['macro_auroc_ci_high']:.3f}, "
+        f"{macro['n_tasks']} tasks with at least {macro['min_positives']} positives)"
+    )
+
+
+def _subtitle(macro: pd.Series) -> str:
+    return (
+        f"{macro['experiment']}, {macro['split']} split, {macro['n_exams']} exams; "
+        f"{TARGET_KINDS[macro['target_kind']]}"
+    )
+
+
+def _of_experiment(experiment: Experiment) -> str:
+    return (
+        f"{experiment.name}, {experiment.split} split, {len(experiment.exam_ids)} exams;\n"
+        f"{TARGET_KINDS[experiment.target_kind]}"
+    )

@@ -1,1 +1,0 @@
-"""Fine-tuning of a finished run for single regions and for mortality."""

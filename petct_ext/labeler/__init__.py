@@ -1,0 +1,1 @@
+"""The report model: tokens, network, training, prediction, explanation, comparison."""

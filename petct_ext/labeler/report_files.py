@@ -1,0 +1,276 @@
+"""Reports as people have them (CSV, Parquet, a folder of text files), ready for the labeler.
+
+No report is lost silently: one that cannot be read, or has nothing to read, is named with the
+reason and the others are labeled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from tqdm import tqdm
+
+from petct_ext.errors import InputDataError
+from petct_ext.labels.aggregation import exam_labels
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import (
+    SentenceTagger,
+    load_report_items,
+    report_sentences,
+    tag_report,
+)
+from petct_ext.reports.repeats import join_repeats
+from petct_ext.reports.rows import read_text_rows
+from petct_ext.tables.contract import write_csv
+from petct_ext.tables.parquet_files import is_parquet, read_parquet, text_columns
+from petct_ext.tables.schemas import LABELS, MENTIONS, read_table, write_table
+
+__all__ = ["ReportTexts", "items_to_label", "read_reports", "write_report_labels"]
+
+_LOGGER = logging.getLogger(__name__)
+_ID_NAMES: Final = ("exam_id", "study_instance_uid", "report_id", "id", "accession")
+_TEXT_NAMES: Final = ("text", "report", "report_text", "narrative", "body")
+_SUFFIXES: Final = (".txt", ".text", ".html", ".htm", ".rtf", "")
+_MAX_NAMED: Final = 5
+
+
+@dataclass(slots=True)
+class ReportTexts:
+    """Reports by exam id, in the order of the source, and what was wrong with others.
+
+    Attributes:
+        texts: unchanged report text; empty where it cannot be read.
+        problems: reason per exam id (or row) whose report was not or not fully read.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def read_reports(path: str | Path) -> ReportTexts:
+    """Reads reports from a CSV or Parquet table or from a folder of text files, a report each.
+
+    A table needs a column with the text (``text``, ``report``, ...) and should have one with ids
+    (``exam_id``, ``study_instance_uid``, ``id``, ...); otherwise the rows are counted. Files are
+    named by their name. Bytes that are not UTF-8 are read as Windows-1252, which is noted.
+
+    Raises:
+        InputDataError: if the source is missing, or has no such column or no report at all.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = _read_folder(path)
+    elif not path.is_file():
+        raise InputDataError(f"{path} does not exist; give a CSV or Parquet file, or a folder.")
+    elif is_parquet(path):
+        found = _read_parquet(path)
+    else:
+        found = _read_csv(path)
+    if not found.texts:
+        raise InputDataError(f"{path} holds no report; expected one a row, or text files.")
+    for name, text in found.texts.items():
+        if not text.strip():
+            found.problems.setdefault(name, "the report is empty")
+    return found
+
+
+def items_to_label(
+    ontology: RegionOntology,
+    *,
+    items: str | Path,
+    section: str = "all",
+    reports: str | Path | None = None,
+    status: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Returns sentences with mentions, sorted by length: of prepared items, or of any reports.
+
+    Sentences that repeat are there once (:func:`petct_ext.reports.repeats.join_repeats`), and batches of
+    sentences of one length need little padding: both make the labeling faster.
+
+    Args:
+        ontology: regions to look for.
+        items: ``report_items.json``, used if ``reports`` is None.
+        section: of ``report_items.json``.
+        reports: see :func:`read_reports`.
+        status: with ``reports``: CSV with one row per report (``exam_id, status, message``;
+            status ``labeled``, ``no findings``, ``unreadable``).
+
+    Raises:
+        InputDataError: if the source is wrong, or no report names a region.
+    """
+    if reports is None:
+        return _by_length(load_report_items(items, section))
+    source = read_reports(reports)
+    tagger, found, rows = SentenceTagger(ontology), [], []
+    for name, text in tqdm(source.texts.items(), desc="reports", disable=None):
+        tagged, state, message = _tag(name, text, tagger)
+        found.extend(tagged)
+        message = "; ".join(x for x in (source.problems.get(name, ""), message) if x)
+        rows.append({"exam_id": name, "status": state, "message": message})
+    rows += [
+        {"exam_id": name, "status": "unreadable", "message": reason}
+        for name, reason in source.problems.items()
+        if name not in source.texts
+    ]
+    _report(rows, status)
+    if not found:
+        raise InputDataError(
+            f"{reports}: none of {len(source.texts)} reports names a region in its findings or "
+            "impression; is the text in English, and in the right column?"
+        )
+    return _by_length(found)
+
+
+def write_report_labels(
+    mentions: str | Path,
+    path: str | Path,
+    ontology: RegionOntology,
+    *,
+    reports: str | Path | None,
+    status: str | Path,
+) -> Path | None:
+    """Combines the mentions of a run on ``reports`` to labels of exams (table LABELS).
+
+    An exam whose report has no findings gets NaN for every region.
+
+    Args:
+        mentions: table MENTIONS that the run has written.
+        path: the table of labels.
+        ontology: regions.
+        reports: None: nothing is written (``scripts/label_reports.py`` does it for a cohort).
+        status: table that :func:`items_to_label` has written.
+
+    Returns:
+        ``path``, or None.
+    """
+    if reports is None:
+        return None
+    states = pd.read_csv(status, dtype=str, keep_default_na=False)
+    exams = dict(zip(states["exam_id"], states["status"] == "labeled", strict=True))
+    table = read_table(mentions, MENTIONS, allow_empty=True)
+    labels = exam_labels(table, ontology, exams=exams)
+    return write_table(labels, Path(path), LABELS)
+
+
+def _by_length(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(join_repeats(items), key=lambda item: len(item["text"]))
+
+
+def _tag(name: str, text: str, tagger: SentenceTagger) -> tuple[list[dict[str, Any]], str, str]:
+    """Returns items, status and message of a report."""
+    try:
+        sentences = report_sentences(text)
+        if not sentences:
+            return [], "no findings", "neither findings nor impression has text"
+        return tag_report(name, text, tagger, sentences=sentences), "labeled", ""
+    except InputDataError as error:
+        return [], "unreadable", str(error)
+
+
+def _report(rows: list[dict[str, str]], status: str | Path | None) -> None:
+    if status is not None:
+        write_csv(pd.DataFrame(rows), status)
+    noted = [row for row in rows if row["message"]]
+    for row in noted[:_MAX_NAMED]:
+        _LOGGER.warning("report %s (%s): %s", row["exam_id"], row["status"], row["message"])
+    if noted:
+        _LOGGER.warning("%d of %d reports have a message%s", len(noted), len(rows), _where(status))
+
+
+def _where(status: str | Path | None) -> str:
+    return "" if status is None else f"; all of them in {status}"
+
+
+def _decode(data: bytes) -> tuple[str, str | None]:
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        note = f"not UTF-8 (byte {error.start}): read as Windows-1252"
+        return data.decode("cp1252", errors="replace"), note
+
+
+def _read_folder(folder: Path) -> ReportTexts:
+    found = ReportTexts()
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.suffix.lower() not in _SUFFIXES or path.name[0] == ".":
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found.texts:
+            name = path.relative_to(folder).as_posix()
+        try:
+            found.texts[name], note = _decode(path.read_bytes())
+        except OSError as error:
+            found.problems[name] = f"the file cannot be read ({error.strerror})"
+            continue
+        if note:
+            found.problems[name] = note
+    return found
+
+
+def _read_parquet(path: Path) -> ReportTexts:
+    table = read_parquet(path)
+    ids, text = _columns(list(table.columns), path)
+    found = ReportTexts()
+    values = text_columns(table[[text] if ids is None else [ids, text]])
+    names = values[ids] if ids else [""] * len(values)
+    for number, (name, value) in enumerate(zip(names, values[text], strict=True), start=1):
+        _add(found, name.strip() or f"row_{number}", value)
+    return found
+
+
+def _read_csv(path: Path) -> ReportTexts:
+    """Reads row by row, so that a broken row costs that row only."""
+    source = read_text_rows(path)
+    ids, text = _columns(source.header, path)
+    of_id = None if ids is None else source.header.index(ids)
+    of_text = source.header.index(text)
+    found = ReportTexts()
+    for number, (line, fields, problem) in enumerate(source.rows, start=1):
+        name = ""
+        if of_id is not None and len(fields) >= len(source.header):
+            name = _mend(fields[of_id])[0].strip()
+        if problem:
+            key = name if name and name not in found.texts else f"line_{line}"
+            found.problems[key] = f"line {line}: {problem}"
+            continue
+        value, note = _mend(fields[of_text])
+        name = _add(found, name or f"row_{number}", value)
+        if note:
+            found.problems[name] = "; ".join(x for x in (found.problems.get(name), note) if x)
+    return found
+
+
+def _mend(value: str) -> tuple[str, str | None]:
+    """Reads bytes that are not UTF-8, kept as surrogates, as Windows-1252."""
+    if value.isascii():
+        return value, None
+    mended, note = _decode(value.encode("utf-8", errors="surrogateescape"))
+    return mended, note
+
+
+def _add(found: ReportTexts, name: str, text: str) -> str:
+    if name in found.texts:
+        number = 2
+        while f"{name}#{number}" in found.texts:
+            number += 1
+        found.problems[f"{name}#{number}"] = f"the id {name} occurs more than once"
+        name = f"{name}#{number}"
+    found.texts[name] = text
+    return name
+
+
+def _columns(header: Sequence[str], path: Path) -> tuple[str | None, str]:
+    """Returns the names of the columns with ids (or None) and with text."""
+    lower: Mapping[str, str] = {name.strip().lower(): name for name in reversed(header)}
+    text = next((lower[name] for name in _TEXT_NAMES if name in lower), None)
+    if text is None:
+        raise InputDataError(
+            f"{path} has no column with the report's text (found: {', '.join(header) or 'none'}); "
+            "call it 'text'."
+        )
+    return next((lower[name] for name in _ID_NAMES if name in lower), None), text

@@ -1,0 +1,159 @@
+"""Report sentences to tokens, and token logits to probabilities of mentions.
+
+Shapes: B windows of sentences, L tokens, M mentions in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from monai.transforms import Transform
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from petct_ext.keys import (
+    MENTION_LABEL,
+    MENTION_PROB,
+    MENTION_RULE,
+    MENTION_TOKENS,
+    MENTIONS,
+    PRED,
+    REFERENCE,
+    TOKEN_IDS,
+)
+from petct_ext.labeler.windows import split_windows
+from petct_ext.reports.repeats import place_of_mention
+
+__all__ = [
+    "MentionProbabilitiesd",
+    "TokenizeReportd",
+    "blend_with_rules",
+    "mention_probabilities",
+]
+
+
+_NETWORK_MARGIN: Final = 1e-4
+_RULE_MARGIN: Final = 0.02
+
+
+class TokenizeReportd(Transform):
+    """Turns an item of ``report_items.json`` into windows of tokens.
+
+    Args:
+        tokenizer: see :func:`petct_ext.labeler.vocabulary.load_tokenizer`.
+        max_length: most tokens of a window, special tokens included.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_length: int = 256) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    def __call__(self, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns one dictionary per window, usually one.
+
+        Each has ``token_ids`` (list), ``mention_tokens`` (list of first and one past the last
+        position), ``mention_label`` (float, NaN if unknown), ``mention_rule`` and ``mentions``, the
+        last four with one entry per mention. No mention is lost or cut.
+
+        Raises:
+            InputDataError: if a mention has no token or does not fit into a window.
+        """
+        given = data["mentions"]
+        offset = data["offset"]
+        spans = [(m["start"] - offset, m["end"] - offset) for m in given]
+        windows = split_windows(self.tokenizer, data["text"], spans, max_length=self.max_length)
+        return [
+            {
+                TOKEN_IDS: list(window.token_ids),
+                MENTION_TOKENS: [(first, last) for _, first, last in window.mentions],
+                MENTION_LABEL: [_label(given[i]) for i, _, _ in window.mentions],
+                MENTION_RULE: [float(given[i]["rule"]) for i, _, _ in window.mentions],
+                MENTIONS: [place_of_mention(data, given[i]) for i, _, _ in window.mentions],
+            }
+            for window in windows
+        ]
+
+
+class MentionProbabilitiesd(Transform):
+    """Post-processing: adds ``mention_prob`` (M, 1) from ``pred`` (B, 1, L).
+
+    Works on whole batches: the engine must not decollate.
+
+    Args:
+        blend: how the probability is combined with that of the rules, see
+            :func:`blend_with_rules`; ``network.blend`` in the bundle, read at every batch since a
+            checkpoint may change it. None: the network alone.
+    """
+
+    def __init__(self, blend: Tensor | None = None) -> None:
+        self.blend = blend
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the data with the probability of every mention of the batch, on the CPU."""
+        probabilities = mention_probabilities(data[PRED], data[MENTION_TOKENS])
+        if self.blend is not None:
+            rules = data[MENTION_RULE].flatten().to(probabilities.device)
+            probabilities = blend_with_rules(probabilities, rules, self.blend)
+        return {
+            **data,
+            MENTION_PROB: probabilities[:, None].cpu(),
+            # A copy under a key that the batch lacks, so that it goes where metrics can see it.
+            REFERENCE: data[MENTION_LABEL],
+        }
+
+
+def mention_probabilities(logits: Tensor, mention_tokens: Tensor) -> Tensor:
+    """Averages token probabilities over the word pieces of each mention.
+
+    ``p = mean over the mention's tokens of sigmoid(logit)`` (Eyuboglu et al. 2021, Methods).
+
+    Args:
+        logits: token logits ``(B, 1, L)``.
+        mention_tokens: row, first and one past the last token of each mention, ``(M, 3)``.
+
+    Returns:
+        Probabilities ``(M,)`` in [0, 1], float32.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 100.0, -100.0]]])
+        >>> mention_probabilities(logits, torch.tensor([[0, 0, 2], [0, 2, 3]]))
+        tensor([0.7500, 0.0000])
+    """
+    tokens = logits[:, 0].float().sigmoid().double()
+    sums = torch.nn.functional.pad(tokens.cumsum(dim=1), (1, 0))
+    row, first, last = mention_tokens.to(logits.device).unbind(dim=1)
+    mean = (sums[row, last] - sums[row, first]) / (last - first)
+    return mean.clamp(0.0, 1.0).float()
+
+
+def blend_with_rules(probabilities: Tensor, rules: Tensor, blend: Tensor) -> Tensor:
+    """Combines what the network and the rules say: ``sigmoid(a logit(p) + b logit(r) + c)``.
+
+    Args:
+        probabilities: of the network (M,), in [0, 1].
+        rules: of the rules (M,), in [0, 1].
+        blend: a, b and c (3,); (1, 0, 0) returns the network's probabilities.
+
+    Returns:
+        Probabilities (M,), float32. Both inputs are kept ``1e-4`` and ``0.02`` away from 0 and 1: a
+        rule is an order of certainty and must never outvote the network alone.
+
+    Example:
+        >>> p = torch.tensor([0.9, 0.2])
+        >>> blend_with_rules(p, torch.tensor([0.0, 0.5]), torch.tensor([1.0, 0.0, 0.0]))
+        tensor([0.9000, 0.2000])
+    """
+    scale, weight, offset = blend.to(probabilities.device, torch.float64)
+    if weight == 0 and scale == 1 and offset == 0:
+        return probabilities.float()
+    of_network = probabilities.double().logit(eps=_NETWORK_MARGIN)
+    of_rules = rules.double().logit(eps=_RULE_MARGIN)
+    blended: Tensor = scale * of_network + weight * of_rules + offset
+    return blended.sigmoid().float()
+
+
+def _label(mention: Mapping[str, Any]) -> float:
+    label = mention.get("label")
+    return float("nan") if label is None else float(label)

@@ -1,0 +1,1 @@
+"""Steps, plans of trainings, and running many of them."""

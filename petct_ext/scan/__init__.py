@@ -1,0 +1,1 @@
+"""The scan model: from prepared volumes to one logit per region."""

@@ -1,0 +1,1 @@
+"""Datalists, samplers and batches of exams."""

@@ -1,0 +1,1 @@
+"""Where the scan model looks, in patient space."""

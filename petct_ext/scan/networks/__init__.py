@@ -1,0 +1,1 @@
+"""Networks of the scan model: encoders, heads, classifiers, public weights, export."""

@@ -1,0 +1,1 @@
+"""MONAI transforms: DICOM, NIfTI and prepared volumes to what the network reads."""

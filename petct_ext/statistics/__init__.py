@@ -1,0 +1,1 @@
+"""Statistics of predictions: arrays and tables in, tables out."""

@@ -1,0 +1,1 @@
+"""Artificial patients as images and DICOM files."""

@@ -1,0 +1,204 @@
+"""Where in a digital patient a lesion of a region lies.
+
+The places are data (``sites.json``): inside an organ, or around the usual positions of a group of
+lymph nodes. Node stations follow the maps of the IASLC (Rusch et al., J Thorac Oncol
+2009;4:568-577) for the chest and of Robbins et al. (Arch Otolaryngol 2002;128:751-758) for the
+neck, in the coordinates of our reference adult.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from petct_ext.errors import InputDataError
+from petct_ext.files import read_json
+from petct_ext.ontology.regions import RegionOntology
+from petct_ext.synthetic.phantoms.anatomy import Body, organ_at
+from petct_ext.synthetic.phantoms.shapes import Ellipsoid, FloatArray, Shape
+
+__all__ = ["has_site", "lobe_at", "site_box_mm", "site_mm"]
+
+_CANDIDATES = 24
+_ROUNDS = 20
+_SKIN_MM = 4.0  # a lesion's center lies at least this deep below the skin
+_NODE_MM = 10.0  # radius of a usual lesion around its center
+_LOBE_STEPS = 29
+_ONE_SEX = {"prostate": "M", "uterus": "F", "ovary": "F"}
+
+
+def site_mm(region: str, body: Body, rng: np.random.Generator) -> FloatArray:
+    """Draws the center of a lesion of a region.
+
+    Args:
+        region: any region of the default ontology. ``left_`` and ``right_`` are kept; a paired
+            region without a side gets one at random.
+        body: the patient.
+        rng: source of randomness.
+
+    Returns:
+        RAS+ position in mm, (3,); x < 0 for a left region.
+
+    Raises:
+        UnknownRegionError: if the ontology has no such region.
+        InputDataError: if a body of this sex has no such organ.
+    """
+    RegionOntology.default()[region]
+    if _ONE_SEX.get(region, body.frame.sex) != body.frame.sex:
+        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
+    side, name = _split_side(region)
+    site = _sites()[name]
+    if "within" in site:
+        return site_mm(str(rng.choice(site["within"])), body, rng)
+    if "points" in site:
+        return _into_body(_near_points(site, side, body, rng), body)
+    return _in_organ(site, side, body, rng)
+
+
+def has_site(region: str, body: Body) -> bool:
+    """Returns whether a body of this sex has the region."""
+    return _ONE_SEX.get(region, body.frame.sex) == body.frame.sex
+
+
+def site_box_mm(region: str, body: Body) -> FloatArray:
+    """Returns a box around the places where :func:`site_mm` puts lesions of a region.
+
+    Args:
+        region: any region of the default ontology that the body has.
+        body: the patient.
+
+    Returns:
+        Lowest and highest corner, RAS+ in mm, (2, 3): of organs the whole organ (of a lobe the
+        lobe), of lymph nodes and other points the reach of centers and 10 mm around them.
+
+    Raises:
+        UnknownRegionError: if the ontology has no such region.
+        InputDataError: if a body of this sex has no such organ.
+    """
+    RegionOntology.default()[region]
+    if not has_site(region, body):
+        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
+    side, name = _split_side(region)
+    site = _sites()[name]
+    if "within" in site:
+        parts = [site_box_mm(part, body) for part in site["within"] if has_site(part, body)]
+        return _around(np.concatenate(parts))
+    if "points" in site:
+        return _around(_reach(site, side, body)) + np.array([[-_NODE_MM], [_NODE_MM]], np.float32)
+    return _organ_box(site, side, body)
+
+
+def lobe_at(points: FloatArray, lung: Ellipsoid) -> list[str]:
+    """Returns the lobe of each position (N, 3) in mm inside a lung, e.g. ``right_middle_lobe``.
+
+    The oblique fissure runs from the back at the height of the fifth thoracic vertebra down to
+    the front of the diaphragm; the horizontal one, on the right only, at the fourth rib.
+    """
+    offsets = (np.asarray(points) - lung.center) / lung.semi_axes
+    side = "right" if lung.center[0] > 0 else "left"
+    above = offsets[:, 2] > 0.45 - 0.667 * (offsets[:, 1] + 1)
+    middle = above & (offsets[:, 2] < 0.05) & (offsets[:, 1] > -0.1) & (side == "right")
+    names = np.where(middle, "middle", np.where(above, "upper", "lower"))
+    return [f"{side}_{name}_lobe" for name in names]
+
+
+@cache
+def _sites() -> dict[str, Any]:
+    document = read_json(str(files(__package__) / "sites.json"))
+    sites: dict[str, Any] = document["sites"]
+    return sites
+
+
+def _split_side(region: str) -> tuple[str, str]:
+    if region in _sites():
+        return "", region
+    side, _, name = region.partition("_")
+    return side, name
+
+
+def _near_points(
+    site: dict[str, Any], side: str, body: Body, rng: np.random.Generator
+) -> FloatArray:
+    point = np.array(site["points"][int(rng.integers(len(site["points"])))], np.float32)
+    point += rng.uniform(-1, 1, 3) * np.asarray(site["spread"], np.float32)
+    if site.get("sides"):
+        left = side == "left" or (side == "" and rng.random() < 0.5)
+        point[0] *= -1.0 if left else 1.0
+    return np.asarray(body.frame.points(point)[0], np.float32)
+
+
+def _in_organ(site: dict[str, Any], side: str, body: Body, rng: np.random.Generator) -> FloatArray:
+    organs = [site["organ"]] if isinstance(site["organ"], str) else site["organ"]
+    lobes = site.get("lobes")
+    if lobes:
+        side = lobes[0].partition("_")[0]
+    parts = body.of(organs, side)
+    weights = np.array([p.shape.volume_mm3() for p in parts])
+    low, high = body.frame.heights(np.array(site.get("z", [0, 4000]), np.float32))
+    for _ in range(_ROUNDS):
+        part = parts[int(rng.choice(len(parts), p=weights / weights.sum()))]
+        points = part.shape.sample(rng, _CANDIDATES)
+        fit = np.array([organ in organs for organ in organ_at(points, body)])
+        fit &= (points[:, 2] > low) & (points[:, 2] < high)
+        if lobes and isinstance(part.shape, Ellipsoid):
+            fit &= np.isin(lobe_at(points, part.shape), lobes)
+        if fit.any():
+            found: FloatArray = points[int(np.argmax(fit))]
+            return found
+    raise InputDataError(f"organ {organs}: no place for a lesion was found; check sites.json.")
+
+
+def _into_body(point: FloatArray, body: Body) -> FloatArray:
+    """Moves a point that lies outside of a slim patient back under the skin."""
+    skin = [p.shape for p in body.parts if p.organ in ("fat", "breast_fat")]
+    middle = np.array([body.frame.shift_mm[0], body.frame.shift_mm[1], point[2]], np.float32)
+    for step in np.linspace(0.0, 0.6, 31, dtype=np.float32):
+        moved = point + step * (middle - point)
+        x, y, z = (moved[k : k + 1] for k in range(3))
+        if max(float(s.depth(x, y, z)[0]) for s in skin) >= _SKIN_MM:
+            return np.asarray(moved, np.float32)
+    return point
+
+
+def _around(points: FloatArray) -> FloatArray:
+    return np.stack([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
+
+
+def _reach(site: dict[str, Any], side: str, body: Body) -> FloatArray:
+    """Returns the corners of the boxes in which :func:`_near_points` draws, (N, 3) in mm."""
+    points = np.array(site["points"], np.float32)
+    signs = np.array(list(np.ndindex(2, 2, 2)), np.float32) * 2 - 1
+    corners = (points[:, None] + signs * np.asarray(site["spread"], np.float32)).reshape(-1, 3)
+    if site.get("sides"):
+        mirrored = corners * np.array([-1, 1, 1], np.float32)
+        of_side = {"left": [mirrored], "right": [corners], "": [corners, mirrored]}
+        corners = np.concatenate(of_side[side])
+    return body.frame.points(corners)
+
+
+def _organ_box(site: dict[str, Any], side: str, body: Body) -> FloatArray:
+    organs = [site["organ"]] if isinstance(site["organ"], str) else site["organ"]
+    lobes = site.get("lobes")
+    if lobes:
+        shapes = [part.shape for part in body.of(organs, lobes[0].partition("_")[0])]
+        return _around(np.concatenate([_lobe_box(s, lobes) for s in shapes]))
+    box = _around(np.concatenate([p.shape.bounds() for p in body.of(organs, side)]))
+    if "z" in site:
+        box[:, 2] = np.clip(box[:, 2], *body.frame.heights(np.array(site["z"], np.float32)))
+    return box
+
+
+def _lobe_box(shape: Shape, lobes: list[str]) -> FloatArray:
+    """Returns a box around lobes of a lung, two steps of the search wider than what was found."""
+    if not isinstance(shape, Ellipsoid):
+        return np.stack(shape.bounds())
+    axis = np.linspace(-1, 1, _LOBE_STEPS, dtype=np.float32)
+    ball = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = shape.center + ball[np.square(ball).sum(axis=1) <= 1] * shape.semi_axes
+    found = _around(points[np.isin(lobe_at(points, shape), lobes)])
+    step = 2 * 2 / (_LOBE_STEPS - 1) * shape.semi_axes
+    low, high = shape.bounds()
+    return np.stack([np.maximum(found[0] - step, low), np.minimum(found[1] + step, high)])

@@ -1,0 +1,1 @@
+"""Reports on artificial patients, with every mention known."""

@@ -1,0 +1,1 @@
+"""Tables through which steps meet: columns, types, reading and writing."""

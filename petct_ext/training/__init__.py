@@ -1,0 +1,1 @@
+"""Parts of a training that all bundles share: checkpoints, resume, stops, loss, metric."""

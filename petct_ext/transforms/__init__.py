@@ -1,1 +1,0 @@
-"""MONAI transforms: DICOM, NIfTI and report text to what the networks read."""

@@ -1,0 +1,123 @@
+"""Headers cut apart by hand are those that pydicom reads; damaged files are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
+
+from petct_ext.dicom.files.slice_file import SliceReader, numbers
+from petct_ext.dicom.series.reader import read_series
+from petct_ext.errors import InputDataError
+from tests.dicom.slices import write_slices
+
+
+def nested(path: Path, *, undefined: bool) -> pydicom.FileDataset:
+    """A slice with sequences in sequences, of defined or undefined length."""
+    dataset = pydicom.dcmread(path)
+    code = pydicom.Dataset()
+    code.CodeMeaning, code.CodeValue = "FDG", "C-B1031"
+    item = dataset.RadiopharmaceuticalInformationSequence[0]
+    item.RadiopharmaceuticalCodeSequence = [code, code]
+    dataset.add_new(0x00091001, "OB", b"\xfe\xff\xdd\xe0")  # private bytes that look like an end
+    for sequence in (item["RadiopharmaceuticalCodeSequence"], dataset[0x00540016]):
+        sequence.is_undefined_length = undefined
+        for inner in sequence.value:
+            inner.is_undefined_length_sequence_item = undefined
+    return dataset
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_header_is_that_of_pydicom(tmp_path: Path, implicit: bool, undefined: bool) -> None:
+    files = write_slices(tmp_path, modality="PT")
+    reader = SliceReader()
+    for path in files:
+        dataset = nested(path, undefined=undefined)
+        if implicit:
+            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=implicit, little_endian=True)
+        found, expected = reader.read(path), pydicom.dcmread(path)
+        assert found.pixels is not None
+        assert bytes(found.pixels) == expected.PixelData
+        del expected.PixelData
+        assert found.header == expected
+        assert found.header.file_meta.TransferSyntaxUID == expected.file_meta.TransferSyntaxUID
+
+
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_other_uncompressed_syntaxes_give_the_same_volume(tmp_path: Path, syntax: UID) -> None:
+    values = np.random.default_rng(0).integers(-900, 900, (4, 4, 5))
+    files = write_slices(tmp_path, values=values)
+    expected = read_series(files).array
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        is_little = syntax != ExplicitVRBigEndian
+        if not is_little:
+            dataset.PixelData = dataset.pixel_array.astype(">i2").tobytes()
+        fresh = pydicom.Dataset({element.tag: element for element in dataset})
+        fresh.file_meta = dataset.file_meta
+        fresh.file_meta.TransferSyntaxUID = syntax
+        fresh.save_as(path, implicit_vr=False, little_endian=is_little, enforce_file_format=True)
+    np.testing.assert_array_equal(read_series(files).array, expected)
+
+
+def test_common_elements_are_shared_and_own_ones_are_not(tmp_path: Path) -> None:
+    reader = SliceReader()
+    one, other = (reader.read(path).header for path in write_slices(tmp_path)[:2])
+    assert one.get_item("PatientID") is other.get_item("PatientID")
+    assert numbers(one, "ImagePositionPatient") == (-10.0, -20.0, 0.0)
+    assert numbers(other, "ImagePositionPatient") == (-10.0, -20.0, 3.0)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 131, 140, 300, 700])
+def test_file_cut_anywhere_is_an_error_in_one_line(tmp_path: Path, keep: int) -> None:
+    path = write_slices(tmp_path, modality="PT")[0]
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputDataError, match=r"slice file 1_000\.dcm: it") as caught:
+        read_series([path])
+    assert "\n" not in str(caught.value)
+    assert "Doe" not in str(caught.value)
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_no_cut_of_a_file_is_read_silently(tmp_path: Path, undefined: bool) -> None:
+    path = write_slices(tmp_path, modality="PT")[0]
+    nested(path, undefined=undefined).save_as(path)
+    content = path.read_bytes()
+    for keep in range(0, len(content), 3):
+        path.write_bytes(content[:keep])
+        with pytest.raises(InputDataError, match="slice file"):
+            read_series([path])
+
+
+def test_folder_and_missing_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match=r"slice file gone\.dcm: it cannot be read \(No such"):
+        read_series([tmp_path / "gone.dcm"])
+    with pytest.raises(InputDataError, match="Is a directory"):
+        read_series([tmp_path])
+
+
+def test_number_that_is_none_is_quoted(tmp_path: Path) -> None:
+    path = write_slices(tmp_path)[0]
+    path.write_bytes(path.read_bytes().replace(b"-10.0\\-20.0\\0.0", b"-10.0\\-20,0\\0.0"))
+    with pytest.raises(InputDataError, match=r"ImagePositionPatient \(0020,0032\) is .*no number"):
+        read_series([path])
+
+
+def test_endless_nesting_is_refused(tmp_path: Path) -> None:
+    path = write_slices(tmp_path, modality="PT")[0]
+    content = path.read_bytes()
+    head = b"\x54\x00\x16\x00SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    at = content.index(b"\x54\x00\x16\x00SQ")
+    path.write_bytes(content[:at] + head * 3000 + content[at:])
+    with pytest.raises(InputDataError, match="nested deeper than 16"):
+        read_series([path])

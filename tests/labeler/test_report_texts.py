@@ -1,0 +1,36 @@
+"""Loose report files are read or refused, and labels show their words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from petct_ext.errors import InputDataError
+from petct_ext.labeler.text_files import describe_mentions, read_report_text
+
+
+def test_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfLiver normal.")
+    assert read_report_text(tmp_path / "a.txt") == "Liver normal."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "is no file"), (b"\xff\xfeL", r"is not UTF-8 text \(byte 0\)"), (b" \n", "is empty")],
+)
+def test_file_without_a_report_is_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(InputDataError, match=message):
+        read_report_text(tmp_path / "a.txt")
+
+
+def test_every_label_shows_the_words_that_caused_it() -> None:
+    text = "Uptake in the liver."
+    mention = {"start": 14, "end": 19, "region": "liver", "probability": 0.9}
+    lines = describe_mentions(text, {"abdomen": 0.9, "liver": 0.9}, [mention])
+    assert "(from its parts)" in lines[0]
+    assert "0.90 'Uptake in the [liver] .'" in lines[1]
