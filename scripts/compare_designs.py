@@ -35,7 +35,6 @@ from petct_ext.cli import SOME_FAILED, new_parser, progress, run
 from petct_ext.errors import InputDataError
 from petct_ext.evaluation.design_page import designs_page
 from petct_ext.figures.designs import draw_designs, draw_localization
-from petct_ext.figures.exam_pictures import load_scan_model
 from petct_ext.figures.style import save_figure
 from petct_ext.files import make_folder, read_json, write_text
 from petct_ext.ontology import RegionOntology
@@ -44,6 +43,7 @@ from petct_ext.pipeline.design_trainings import SIZES, DesignStudy, Training, tr
 from petct_ext.pipeline.designs import DESIGNS, REFERENCE, SINGLE_TASK, choose_designs
 from petct_ext.pipeline.finetunings import RARE_REGIONS
 from petct_ext.scan.interpretation.localization import localize_exams, read_boxes
+from petct_ext.scan.interpretation.scan_model import load_scan_model
 from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
 from petct_ext.statistics.region_table import region_table
 from petct_ext.tables.contract import write_csv

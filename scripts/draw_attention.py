@@ -14,7 +14,8 @@ import argparse
 from pathlib import Path
 
 from petct_ext.cli import new_parser, run
-from petct_ext.figures.exam_pictures import draw_exams, load_scan_model
+from petct_ext.figures.exam_pictures import draw_exams
+from petct_ext.scan.interpretation.scan_model import load_scan_model
 
 
 def main(arguments: argparse.Namespace) -> None:

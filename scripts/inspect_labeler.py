@@ -38,8 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
         model_dir = arguments.model_dir or arguments.work / "report_labeler"
         out = arguments.out or private / "labeler_inspection"
 
-    from petct_ext.labeler.inspection import inspect_labeler
     from petct_ext.labeler.prediction import ReportPredictor  # loads transformers
+    from petct_ext.pages.labeler import inspect_labeler
 
     print(
         inspect_labeler(

@@ -48,7 +48,7 @@ def read_hand_labels(path: str | Path, work: Path, ontology: RegionOntology) -> 
 
 
 def hand_labels_by_exam(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Returns the known labels of each exam, for :func:`petct_ext.scan.data.datalist.build_datalist`.
+    """Returns the known labels of each exam, as a datalist takes them.
 
     Args:
         table: of :func:`read_hand_labels`.

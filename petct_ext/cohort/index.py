@@ -66,7 +66,8 @@ def index_exams(
         dicom: any tree of DICOM files.
         work: the work folder.
         salt: secret of the project for pseudonyms and shifts.
-        keep_ids: keep identifiers instead; see :class:`~petct_ext.dicom.files.pseudonyms.Pseudonyms`.
+        keep_ids: keep identifiers instead; see
+            :class:`~petct_ext.dicom.files.pseudonyms.Pseudonyms`.
         shift_dates: shift the dates of each patient by up to a year.
         min_slices: series with fewer slices are left out.
         workers: processes that read headers.

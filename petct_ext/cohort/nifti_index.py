@@ -80,8 +80,9 @@ def index_nifti_pairs(
     status ``quarantined`` and the reason.
 
     ``private/series_files.json`` lists for each series its file, and for a PET a second one in
-    ``private/nifti/`` with what the manifest says of it; see :mod:`petct_ext.dicom.volumes.nifti_pairs`. One
-    work folder holds one source: an earlier index in it is replaced.
+    ``private/nifti/`` with what the manifest says of it; see
+    :mod:`petct_ext.dicom.volumes.nifti_pairs`. One work folder holds one source: an earlier index
+    in it is replaced.
 
     Args:
         manifest: table of the schema NIFTI_PAIRS.

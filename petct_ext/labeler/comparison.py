@@ -1,4 +1,4 @@
-"""Compares report labelers on annotated reports, per mention and per region, and scores the tagger."""
+"""Compares report labelers on annotated reports, and scores what the tagger finds."""
 
 from __future__ import annotations
 

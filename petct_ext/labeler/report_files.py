@@ -89,8 +89,8 @@ def items_to_label(
 ) -> list[dict[str, Any]]:
     """Returns sentences with mentions, sorted by length: of prepared items, or of any reports.
 
-    Sentences that repeat are there once (:func:`petct_ext.reports.repeats.join_repeats`), and batches of
-    sentences of one length need little padding: both make the labeling faster.
+    Sentences that repeat are there once (:func:`petct_ext.reports.repeats.join_repeats`), and
+    batches of sentences of one length need little padding: both make the labeling faster.
 
     Args:
         ontology: regions to look for.

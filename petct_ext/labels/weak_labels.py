@@ -43,9 +43,9 @@ def write_weak_labels(
     """Combines mentions to labels of exams.
 
     Writes into ``work``: ``labels.csv`` (table LABELS, all regions), ``label_prevalence.csv``, with
-    hand labels ``label_audit.csv`` (see :func:`petct_ext.labels.agreement.audit_labels`), and with the rules
-    as labeler ``mentions.csv``. An exam whose report has neither findings nor impression gets NaN
-    for every region: it is not an exam in which all is normal.
+    hand labels ``label_audit.csv`` (see :func:`petct_ext.labels.agreement.audit_labels`), and with
+    the rules as labeler ``mentions.csv``. An exam whose report has neither findings nor impression
+    gets NaN for every region: it is not an exam in which all is normal.
 
     Args:
         work: work folder with ``private/report_items.json`` and, for the model, ``mentions.csv``.

@@ -35,7 +35,8 @@ class ExamInferer(Inferer):
 
         Args:
             inputs: volumes (B, C, X, Y, Z), as for the network.
-            network: a :class:`~petct_ext.scan.networks.region_classifier.RegionClassifier` in evaluation mode.
+            network: a :class:`~petct_ext.scan.networks.region_classifier.RegionClassifier` in
+                evaluation mode.
             num_slices: integers (B,): how many of the Z slices are real; None is all.
 
         Returns:
@@ -55,7 +56,7 @@ _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16"}
 
 
 class OpenVINOInferer(ExamInferer):
-    """Runs a trained :class:`~petct_ext.scan.networks.region_classifier.RegionClassifier` through OpenVINO.
+    """Runs a trained scan model through OpenVINO, on a CPU.
 
     The network is exported and compiled at the first exam, with the weights that it has then: some
     ten seconds, once for all numbers of slices and again for another size in-plane. For prediction

@@ -53,8 +53,8 @@ def load_outcomes(
             died by then; an item that says nothing about a task has no label either way.
 
     Returns:
-        Items as of :func:`petct_ext.scan.data.datalist.load_datalist`; ``label`` has shape (T,): 1 dead within
-        the horizon, 0 alive at it, NaN unknown.
+        Items as of :func:`petct_ext.scan.data.datalist.load_datalist`; ``label`` has shape (T,): 1
+        dead within the horizon, 0 alive at it, NaN unknown.
 
     Raises:
         InputDataError: as ``load_datalist``; if a patient occurs twice; if a task is no horizon or

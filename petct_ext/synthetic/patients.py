@@ -67,7 +67,8 @@ class Exam:
         uptake_minutes: minutes from injection to the start of the acquisition.
         injected_dose_mbq: injected activity in MBq at the time of injection.
         treated: whether the patient was treated before this exam.
-        summary_code: code of the reader: 1, 2, 4 or 9; see :mod:`petct_ext.synthetic.reports.writing`.
+        summary_code: code of the reader: 1, 2, 4 or 9; see
+            :mod:`petct_ext.synthetic.reports.writing`.
     """
 
     number: int

@@ -22,9 +22,9 @@ from petct_ext.labeler.preparation import prepare_report_items
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import load_report_items
 from petct_ext.tables.schemas import MENTIONS, read_table
+from tests.conftest import REPOSITORY
 from tests.reports.phantom_reports import write_phantom_reports
 
-REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "bundles" / "report_labeler"
 CONFIGS = BUNDLE / "configs"
 SHORT = {"epochs": 1, "mentions_per_epoch": 32}

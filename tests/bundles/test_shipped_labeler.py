@@ -14,10 +14,10 @@ import torch
 
 from petct_ext.labeler.offline_encoder import offline_encoder
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table
-from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.conftest import REPOSITORY
 from tests.reports.phantom_reports import write_phantom_reports
+from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
-REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "bundles" / "report_labeler"
 SHIPPED = BUNDLE / "models"
 

@@ -19,7 +19,7 @@ from petct_ext.figures.training import (
     read_training_sizes,
 )
 from petct_ext.statistics.predictions import as_experiments, read_predictions
-from tests.evaluation.comparison_cases import as_table, experiment
+from tests.statistics.comparison_cases import as_table, experiment
 
 OPTIONS = ReportOptions(num_bootstrap=50, num_rounds=50)
 

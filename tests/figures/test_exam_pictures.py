@@ -13,7 +13,8 @@ import torch
 from monai.data import Dataset
 
 from petct_ext.errors import InputDataError
-from petct_ext.figures.exam_pictures import ScanModel, draw_exams
+from petct_ext.figures.exam_pictures import draw_exams
+from petct_ext.scan.interpretation.scan_model import ScanModel
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.tables.schemas import PREDICTIONS, write_table
 

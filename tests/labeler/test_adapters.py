@@ -12,7 +12,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.labeler.adapters import LowRankLinear, add_adapters, merge_adapters
 from petct_ext.labeler.network import ReportClassifier, begin_model_folder
 from petct_ext.labeler.vocabulary import load_tokenizer
-from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
 
 @pytest.fixture(scope="module")

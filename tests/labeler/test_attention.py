@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petct_ext.errors import InputDataError
+from petct_ext.figures.labeler_attention import draw_attention_by_group
 from petct_ext.figures.style import save_figure
 from petct_ext.labeler.attention import (
     GROUPS,
     WordGroups,
     attention_by_group,
-    draw_attention_by_group,
     token_offsets,
 )
 from petct_ext.labeler.prediction import ReportPredictor
-from tests.interpretation.tiny_labeler import LAYERS, ORGANS, load_labeler, sentence
+from tests.labeler.tiny_labeler import LAYERS, ORGANS, load_labeler, sentence
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ from petct_ext.errors import InputDataError
 from petct_ext.labeler.explanation import (
     ExplainedMention,
     explain_mentions,
-    render_sentences,
     summarize_words,
 )
-from petct_ext.labeler.inspection import inspect_labeler
 from petct_ext.labeler.prediction import ReportPredictor
-from tests.interpretation.tiny_labeler import ORGANS, load_labeler, sentence
+from petct_ext.pages.labeler import inspect_labeler, render_sentences
+from tests.labeler.tiny_labeler import ORGANS, load_labeler, sentence
 
 MENTION = ExplainedMention(
     "e1", "left_lung", "A <b>mass</b> & more.", 5, 9, 0.9, 0, ((0, 1, -0.3), (5, 9, 0.6))

@@ -13,7 +13,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.labeler.merged_vocabulary import merge_vocabulary
 from petct_ext.labeler.pretraining import ReportPretrainer
 from petct_ext.labeler.vocabulary import load_tokenizer
-from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
 TEXTS = ["hypermetabolic adenopathy of the mediastinum and the porta hepatis"] * 6 + ["Smithers"]
 

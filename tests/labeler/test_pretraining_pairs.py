@@ -21,8 +21,8 @@ from petct_ext.labeler.pretraining_pairs import (
     pretraining_documents,
 )
 from petct_ext.labeler.vocabulary import load_tokenizer
-from tests.networks.tiny_encoder import TEXTS, write_tiny_encoder
 from tests.reports.phantom_reports import write_phantom_reports
+from tests.scan.networks.tiny_encoder import TEXTS, write_tiny_encoder
 
 
 @pytest.fixture(scope="module")

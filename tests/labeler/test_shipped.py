@@ -27,7 +27,7 @@ from petct_ext.labeler.training import (
 )
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.ontology import RegionOntology
-from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
 ONCE = FitSettings(epochs=1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,9 @@ from petct_ext.reports.context import rule_probability
 from petct_ext.reports.mentions import find_mentions
 from petct_ext.reports.sections import split_sections
 from petct_ext.reports.sentences import split_sentences
+from tests.conftest import SHARED
 
-REPORTS = Path(__file__).parents[3] / "shared" / "reports" / "dev.jsonl"
+REPORTS = SHARED / "reports" / "dev.jsonl"
 
 
 @pytest.mark.shared

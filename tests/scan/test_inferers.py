@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from tests.networks.test_region_classifier import settled_network
 
 from petct_ext.scan.inferers import ExamInferer
+from tests.scan.networks.test_region_classifier import settled_network
 
 
 def test_prediction_does_not_depend_on_the_others_in_the_batch() -> None:

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from petct_ext.files import read_json
+from tests.conftest import REPOSITORY
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = REPOSITORY / "scripts"
 REGIONS = ("full", "liver", "lungs")
 
 

@@ -12,8 +12,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from petct_ext.scan.networks.exported import load_exported
+from tests.conftest import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
+ROOT = REPOSITORY
 SCRIPT = ROOT / "scripts" / "export_model.py"
 CONFIG = ROOT / "bundles" / "scan_model" / "configs" / "inference.json"
 

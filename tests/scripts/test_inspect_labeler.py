@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from petct_ext.tables.schemas import REPORTS, write_table
-from tests.interpretation.tiny_labeler import ORGANS, sentence, write_labeler
+from tests.conftest import REPOSITORY
+from tests.labeler.tiny_labeler import ORGANS, sentence, write_labeler
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_labeler.py"
+SCRIPT = REPOSITORY / "scripts" / "inspect_labeler.py"
 
 
 @pytest.fixture(scope="module")

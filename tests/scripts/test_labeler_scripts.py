@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.networks.tiny_encoder import write_tiny_encoder
+from tests.conftest import REPOSITORY
+from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = REPOSITORY / "scripts"
 TEXTS = [
     ("a", "Avid mass in the left lung.", "left lung", "left_lungs", 1),
     ("b", "No uptake in the liver.", "liver", "liver", 0),

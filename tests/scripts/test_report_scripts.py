@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from petct_ext.labeler.text_files import shipped_model
+from tests.conftest import REPOSITORY
 from tests.reports.phantom_reports import write_phantom_reports
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = REPOSITORY / "scripts"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: object, code: int = 0) -> None:

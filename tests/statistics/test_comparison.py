@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,9 +20,10 @@ from petct_ext.statistics.comparison import (
 from petct_ext.statistics.delong import delong_test
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 from petct_ext.statistics.region_table import region_table
-from tests.evaluation.comparison_cases import TASKS, experiment
+from tests.conftest import SHARED
+from tests.statistics.comparison_cases import TASKS, experiment
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "published_predictions"
+PUBLISHED = SHARED / "published_predictions"
 
 
 def _compare(one: Experiment, other: Experiment, *, num_rounds: int = 500) -> pd.DataFrame:

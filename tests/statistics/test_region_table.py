@@ -13,8 +13,9 @@ from sklearn.metrics import roc_auc_score
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 from petct_ext.statistics.region_table import region_table, write_region_table
+from tests.conftest import SHARED
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "published_predictions"
+PUBLISHED = SHARED / "published_predictions"
 
 
 def needs_published(test: Callable[[], None]) -> Callable[[], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,9 +28,10 @@ from petct_ext.statistics.worklist import (
     triage_curve,
     triage_table,
 )
-from tests.evaluation.comparison_cases import TASKS, experiment
+from tests.conftest import SHARED
+from tests.statistics.comparison_cases import TASKS, experiment
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "published_predictions"
+PUBLISHED = SHARED / "published_predictions"
 EXAMS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.integers(0, 1)), min_size=1
 ).filter(lambda rows: any(label for _, label in rows))

@@ -19,8 +19,9 @@ from petct_ext.files import read_json
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, OUTCOMES, REPORTS, read_table
+from tests.conftest import REPOSITORY
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_synthetic_data.py"
+SCRIPT = REPOSITORY / "scripts" / "make_synthetic_data.py"
 NUM_PATIENTS, SEED = 3, 1
 
 

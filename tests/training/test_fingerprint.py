@@ -46,7 +46,7 @@ def test_no_description_holds_an_address() -> None:
 @pytest.mark.slow
 def test_another_process_finds_the_same() -> None:
     code = (
-        "from tests.handlers.test_fingerprint import *;"
+        "from tests.training.test_fingerprint import *;"
         "print(*fingerprint({'a': transforms(), 'b': scheduler(), 'c': {'x', 'y'}}).values())"
     )
     found = subprocess.run(

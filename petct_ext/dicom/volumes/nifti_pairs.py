@@ -63,7 +63,8 @@ def read_nifti_pet(files: Sequence[Path]) -> tuple[SeriesVolume, dict[str, Any]]
         The volume, in the units that the facts name under ``pet_units``, and the facts.
 
     Raises:
-        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti`, and if the facts are missing.
+        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti`, and if the facts are
+            missing.
     """
     try:
         volume, facts_file = files

@@ -177,8 +177,8 @@ class PrepareExams(PrepareBatch):
         """Returns inputs and targets for MONAI's trainer and evaluator.
 
         Args:
-            batchdata: result of :func:`petct_ext.scan.data.batches.gather_exams`, without its volumes
-                afterwards.
+            batchdata: result of :func:`petct_ext.scan.data.batches.gather_exams`, without its
+                volumes afterwards.
             device: where to put all.
             non_blocking: do not wait for the copy to the device.
             **kwargs: further options of ``Tensor.to``, for the image.

@@ -105,7 +105,8 @@ def check_labels(
     """Refuses labels from which nothing can be learned, or by which no epoch can be chosen.
 
     Args:
-        training: items of :func:`petct_ext.scan.data.datalist.load_datalist`: ``label`` (R,), NaN is unknown.
+        training: items of :func:`petct_ext.scan.data.datalist.load_datalist`: ``label`` (R,), NaN
+            is unknown.
         validation: items that choose the best epoch.
         source: of the labels, for errors.
 

@@ -188,7 +188,8 @@ def build_datalist(
         labels: weak labels, one column per region; None writes exams without labels, all of them
             in the section ``test``, for prediction only.
         other_labels: further labels by exam and name, e.g. of
-            :func:`petct_ext.cohort.summary_codes.summary_code_labels`; exams without them have none.
+            :func:`petct_ext.cohort.summary_codes.summary_code_labels`; exams without them have
+            none.
         hand_labels: a reader's labels by exam and region, kept apart from the weak ones; see
             :func:`petct_ext.cohort.hand_labels.hand_labels_by_exam`.
         any_units: see :func:`usable_exams`.

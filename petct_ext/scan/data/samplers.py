@@ -155,8 +155,8 @@ def exam_lengths(items: Iterable[Mapping[str, Any]]) -> list[int]:
     """Returns how many slices each exam has.
 
     Args:
-        items: as of :func:`petct_ext.scan.data.datalist.load_datalist`; where a datalist does not say
-            ``num_slices``, the header of the PET is read.
+        items: as of :func:`petct_ext.scan.data.datalist.load_datalist`; where a datalist does not
+            say ``num_slices``, the header of the PET is read.
 
     Raises:
         InputDataError: if such a header cannot be read; names the exam.

@@ -20,9 +20,9 @@ import pandas as pd
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.figures.exam_pictures import ScanModel
 from petct_ext.keys import EXAM_ID, IMAGE, PET
 from petct_ext.ontology import RegionOntology
+from petct_ext.scan.interpretation.scan_model import ScanModel
 from petct_ext.tables.schemas import IDENTIFIERS, Column, Kind, Schema, read_table
 
 __all__ = ["BOXES", "box_shares", "localize_exams", "mass_inside", "read_boxes"]

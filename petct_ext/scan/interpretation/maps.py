@@ -32,8 +32,8 @@ def attention_map(
         spatial_size: X, Y, Z of the volume.
         strides: voxels per position, :attr:`petct_ext.scan.networks.i3d.I3DEncoder.strides`.
         first_center: voxel index of the first position along each axis,
-            :meth:`petct_ext.scan.networks.region_classifier.RegionClassifier.first_center`; None is the middle of the
-            first ``stride`` voxels.
+            :meth:`petct_ext.scan.networks.region_classifier.RegionClassifier.first_center`; None is
+            the middle of the first ``stride`` voxels.
 
     Returns:
         Maps of shape (R, X, Y, Z), the mean over heads, scaled so that the largest value of each

@@ -121,8 +121,9 @@ def load_start(
         network: receives the weights.
         pretrained_path: ``model.pt`` of a trained scan model, be it of many regions or of one
             task, see :func:`load_encoder`; or None.
-        kinetics_path: published weights, see :func:`petct_ext.scan.networks.kinetics.load_kinetics`; or
-            None. With neither of the two the network stays random, and the log says so.
+        kinetics_path: published weights, see
+            :func:`petct_ext.scan.networks.kinetics.load_kinetics`; or None. With neither of the two
+            the network stays random, and the log says so.
 
     Returns:
         Number of tensors copied.

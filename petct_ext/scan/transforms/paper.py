@@ -40,9 +40,10 @@ _NAMES = ("PET", "CT")
 class PaperVolume(Transform):
     """Makes the two-channel volume of the authors; see the warning of this module.
 
-    Images whose meta data say ``units: stored`` (:class:`~petct_ext.scan.transforms.reader.DicomExamReader`
-    with ``stored_values``) are rounded to whole numbers after resizing, as OpenCV does with 16-bit
-    slices. The volume is not invertible: its channels have no common place.
+    Images whose meta data say ``units: stored``
+    (:class:`~petct_ext.scan.transforms.reader.DicomExamReader` with ``stored_values``) are rounded
+    to whole numbers after resizing, as OpenCV does with 16-bit slices. The volume is not
+    invertible: its channels have no common place.
 
     Args:
         in_plane: pixels along X and Y.

@@ -2,8 +2,8 @@
 
 Shapes: C channels; X, Y, Z voxels, axes pointing right, anterior and superior on the common grid.
 Affines map voxel centers to RAS+ mm. The mathematics is that of the prepared volumes,
-:mod:`petct_ext.dicom.volumes.resampling`: a bundle that starts from DICOM sees what one that starts from
-``scripts/prepare_exams.py`` sees.
+:mod:`petct_ext.dicom.volumes.resampling`: a bundle that starts from DICOM sees what one that starts
+from ``scripts/prepare_exams.py`` sees.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ __all__ = ["CommonGrid", "CommonGridd", "exam_grids", "map_on_series", "write_ma
 class CommonGrid(InvertibleTransform):
     """Samples PET and CT, each with its own affine, on one RAS+ grid.
 
-    The grid is that of :func:`~petct_ext.dicom.volumes.resampling.common_grid`; beyond a scan PET is 0 and
-    CT -1024 HU. CT is limited to ``ct_range_hu`` before it is sampled and PET to at least 0 after.
+    The grid is that of :func:`~petct_ext.dicom.volumes.resampling.common_grid`; beyond a scan PET
+    is 0 and CT -1024 HU. CT is limited to ``ct_range_hu`` before it is sampled and PET to at least
+    0 after.
 
     The inverse samples an image on the grid, or anything else on it such as an attention map, on
     the lattice from which the image came. It undoes the geometry; what was limited stays limited.

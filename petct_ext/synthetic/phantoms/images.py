@@ -96,7 +96,8 @@ def place_lesions(
         The lesions in the order of ``exam.lesions``.
 
     Raises:
-        InputDataError: if the body lacks an organ (:func:`petct_ext.synthetic.phantoms.sites.site_mm`).
+        InputDataError: if the body lacks an organ
+            (:func:`petct_ext.synthetic.phantoms.sites.site_mm`).
     """
     placed: list[PlacedLesion] = []
     counts: dict[str, int] = {}

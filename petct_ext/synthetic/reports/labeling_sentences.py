@@ -1,11 +1,11 @@
 """Sentences that teach the report labeler: a varied generator and several hundred written by hand.
 
-The phantom reports of :mod:`petct_ext.synthetic.reports.writing` describe phantom exams and come from one
-grammar. These sentences describe no exam. Their purpose is variety: short notes, long sentences
-with several findings of different state, comparisons, exceptions, physiologic uptake, findings of
-the CT alone. What counts as abnormal: uptake that is not physiologic, whatever its cause (tumor,
-inflammation, degeneration), and lesions told as active disease; not findings of the CT alone, not
-what has resolved, and not places that are only named.
+The phantom reports of :mod:`petct_ext.synthetic.reports.writing` describe phantom exams and come
+from one grammar. These sentences describe no exam. Their purpose is variety: short notes, long
+sentences with several findings of different state, comparisons, exceptions, physiologic uptake,
+findings of the CT alone. What counts as abnormal: uptake that is not physiologic, whatever its
+cause (tumor, inflammation, degeneration), and lesions told as active disease; not findings of the
+CT alone, not what has resolved, and not places that are only named.
 
 All text is the project's own (Apache-2.0).
 """

@@ -12,6 +12,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from petct_ext.dicom.series.reader import read_series
 from petct_ext.errors import InputDataError
+from tests.conftest import SHARED
 from tests.dicom.slices import write_slices
 
 
@@ -31,7 +32,7 @@ def test_compressed_slices_have_the_same_values(tmp_path: Path, syntax: str) -> 
 
 @pytest.mark.shared
 def test_eight_transfer_syntaxes_decode_to_identical_values() -> None:
-    folder = Path(__file__).parents[3] / "shared/data/ct_transfer_syntaxes"
+    folder = SHARED / "data/ct_transfer_syntaxes"
     if not folder.is_dir():
         pytest.skip("../shared/data is not here")
     volumes = [read_series([path]).array for path in sorted(folder.glob("CTImage*"))]
@@ -42,7 +43,7 @@ def test_eight_transfer_syntaxes_decode_to_identical_values() -> None:
 
 @pytest.mark.shared
 def test_real_jpeg_2000_series_is_read() -> None:
-    folder = Path(__file__).parents[3] / "shared/data/ct_siemens_mct_j2k"
+    folder = SHARED / "data/ct_siemens_mct_j2k"
     if not folder.is_dir():
         pytest.skip("../shared/data is not here")
     volume = read_series(sorted(folder.glob("CT.*"))[:3])

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.dicom.test_headers import write_enhanced
 
 from petct_ext.dicom.files.headers import FileHeader
 from petct_ext.dicom.series.exam_choice import FRAME_OF_REFERENCE, NEAREST_IN_TIME, choose_exams
 from petct_ext.dicom.series.groups import group_studies
 from tests.dicom.archives import choose, chosen, read_all, reason, studies_in
+from tests.dicom.files.test_headers import write_enhanced
 from tests.dicom.slices import write_slices
 
 HEIGHTS = tuple(np.arange(20) * 3.0)

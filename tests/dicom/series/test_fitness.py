@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.dicom.test_headers import write_enhanced
 
 from petct_ext.dicom.series.fitness import (
     has_contrast,
@@ -18,6 +17,7 @@ from petct_ext.dicom.series.fitness import (
 )
 from petct_ext.dicom.series.groups import group_studies
 from tests.dicom.archives import only_series, read_all
+from tests.dicom.files.test_headers import write_enhanced
 from tests.dicom.slices import write_slices
 
 HEIGHTS = tuple(np.arange(20) * 3.0)

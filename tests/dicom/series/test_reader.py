@@ -11,6 +11,7 @@ import pytest
 
 from petct_ext.dicom.series.reader import read_series
 from petct_ext.errors import InputDataError
+from tests.conftest import SHARED
 from tests.dicom.slices import write_slices
 
 
@@ -205,7 +206,7 @@ def test_real_bed_joins_move_no_slice_by_a_tenth() -> None:
 
 
 def shared_files(name: str) -> list[Path]:
-    folder = Path(__file__).parents[3] / "shared/data" / name
+    folder = SHARED / "data" / name
     if not folder.is_dir():
         pytest.skip("../shared/data is not here")
     return sorted(folder.iterdir())

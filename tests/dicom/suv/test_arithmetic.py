@@ -6,9 +6,13 @@ import math
 from typing import Any
 
 import pytest
-from petct_ext.dicom.suv.arithmetic.arithmetic import DecayCorrection, suv_bw_scale
 
-from petct_ext.dicom.suv.arithmetic import frame_decay_correction, mean_activity_time_s
+from petct_ext.dicom.suv.arithmetic import (
+    DecayCorrection,
+    frame_decay_correction,
+    mean_activity_time_s,
+    suv_bw_scale,
+)
 from petct_ext.errors import InputDataError
 
 F18_HALF_LIFE_S = 6586.2

@@ -31,9 +31,10 @@ from petct_ext.labeler.notebook.answers import hash_of_text
 from petct_ext.labeler.notebook.conversion import Format, convert_annotations
 from petct_ext.ontology import RegionOntology
 from petct_ext.tables.schemas import ANNOTATIONS, read_table
+from tests.conftest import REPOSITORY
 from tests.reports.phantom_reports import write_phantom_reports
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_annotations.py"
+SCRIPT = REPOSITORY / "scripts" / "convert_annotations.py"
 REGIONS = RegionOntology.default()
 
 texts_of_reports = st.dictionaries(

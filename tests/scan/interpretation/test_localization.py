@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from monai.data import Dataset
 
 from petct_ext.errors import InputDataError
-from petct_ext.figures.exam_pictures import ScanModel
 from petct_ext.scan.interpretation.localization import (
     box_shares,
     localize_exams,
     mass_inside,
     read_boxes,
 )
+from petct_ext.scan.interpretation.scan_model import ScanModel
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 
 SIZE, STRIDES = (12, 10, 9), (4, 4, 2)

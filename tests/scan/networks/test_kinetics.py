@@ -16,7 +16,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.i3d import I3DEncoder
 from petct_ext.scan.networks.kinetics import convert_kinetics, load_kinetics, read_kinetics
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from tests.networks import published_i3d as published
+from tests.scan.networks import published_i3d as published
 
 Weights = dict[str, Any]
 FORMS = pytest.mark.parametrize("form", ["hassony2", "piergiaj", "deepmind"])

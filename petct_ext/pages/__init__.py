@@ -1,0 +1,1 @@
+"""Pages: what is written about a run for people to read."""
