@@ -1,66 +1,6 @@
-"""Shows how SUVbw of PET series comes about: every tag that was used and each step.
+"""Starts :mod:`petct_ext.commands.check_suv`; ``--help`` tells what it does."""
 
-Takes a folder of DICOM files in any tree; no CT is needed. For every PET series that has slices:
-the factor, the smallest, median and largest value, warnings, or why it was refused. Writes nothing.
-
-Exit code 3: some series were refused; 2: all were.
-
-Example:
-    python scripts/check_suv.py my_cohort/dicom --audit
-"""
-
-import argparse
-import tempfile
-from pathlib import Path
-
-import numpy as np
-
-from petct_ext.cli import SOME_FAILED, new_parser, run
-from petct_ext.dicom.files.archive import read_archive
-from petct_ext.dicom.series.groups import Series, group_studies
-from petct_ext.dicom.volumes.conversion import read_pet_suv
-from petct_ext.errors import InputDataError
-
-
-def main(arguments: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory() as cache:  # headers may identify patients
-        headers = read_archive(arguments.dicom, Path(cache)).headers
-    studies = group_studies(headers)
-    series = [s for study in studies for s in study.series if s.first.text("Modality") == "PT"]
-    series = [s for s in series if s.num_images > 0]
-    if not series:
-        raise InputDataError(f"{arguments.dicom} holds no PET series with slices.")
-    refused = 0
-    for number, one in enumerate(series, start=1):
-        print(f"PET series {number} of {len(series)}: {one.num_slices} slices")
-        try:
-            show(one, arguments.dicom, audit=arguments.audit)
-        except InputDataError as error:
-            refused += 1
-            print(f"  REFUSED: {error}")
-    if refused == len(series):
-        raise InputDataError(f"no SUVbw from {refused} PET series; the reasons stand above.")
-    return SOME_FAILED if refused else 0
-
-
-def show(series: Series, root: Path, *, audit: bool) -> None:
-    volume, suv = read_pet_suv([root / file.path for file in series.files])
-    factors = sorted({float(f) for f in suv.factors})
-    several = "" if len(factors) == 1 else f" to {factors[-1]:.9g} (differs between slices)"
-    print(f"  factor {factors[0]:.9g}{several} g/mL per stored unit after rescale")
-    inside = volume.array[volume.array > 0]
-    median = float(np.median(inside)) if inside.size else 0.0
-    low, high = float(volume.array.min()), float(volume.array.max())
-    print(f"  SUVbw smallest {low:.4g}, median where above 0 {median:.4g}, largest {high:.4g} g/mL")
-    for warning in (*volume.warnings, *suv.warnings):
-        print(f"  warning: {warning}")
-    for line in suv.audit if audit else []:
-        what = f"{line['tag']} {line['keyword']}" if "tag" in line else line["step"]
-        print(f"  {what}: {line['value']} {line.get('unit', '')}".rstrip())
-
+from petct_ext.commands.check_suv import main
 
 if __name__ == "__main__":
-    parser = new_parser(__doc__)
-    parser.add_argument("dicom", type=Path, help="folder with DICOM files, in any tree")
-    parser.add_argument("--audit", action="store_true", help="show every tag and step")
-    run(main, parser)
+    main()

@@ -1,26 +1,6 @@
-"""Draws the regions and how they nest, as SVG and PNG.
+"""Starts :mod:`petct_ext.commands.draw_ontology`; ``--help`` tells what it does."""
 
-Example:
-    python scripts/draw_ontology.py --out bundles/report_labeler/docs/regions
-"""
-
-import argparse
-from pathlib import Path
-
-from petct_ext.cli import new_parser, run
-from petct_ext.figures.ontology import draw_ontology
-from petct_ext.ontology import RegionOntology
-
-
-def main(arguments: argparse.Namespace) -> None:
-    path = arguments.ontology
-    ontology = RegionOntology.default() if path is None else RegionOntology.from_json(path)
-    for written in draw_ontology(ontology, arguments.out):
-        print(written)
-
+from petct_ext.commands.draw_ontology import main
 
 if __name__ == "__main__":
-    parser = new_parser(__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="path without suffix")
-    parser.add_argument("--ontology", type=Path, help="regions.json; the package's by default")
-    run(main, parser)
+    main()

@@ -1,0 +1,1 @@
+"""Commands: arguments and one call each; ``scripts/`` starts them."""

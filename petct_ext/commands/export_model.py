@@ -1,0 +1,67 @@
+"""Writes a trained network of a bundle as one .pt2 file that runs with torch alone.
+
+The network is the one of the bundle's inference config, with the weights that it names. Beside the
+file a parity report (.parity.json) says how far its outputs are from the network's on random
+volumes of several depths; the script ends with exit code 2 if they differ by more than --tolerance.
+
+Example:
+    python scripts/export_model.py bundles/scan_model/configs/inference.json scan_model.pt2
+"""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from petct_ext.cli import new_parser, run
+
+
+def command(arguments: argparse.Namespace) -> None:
+    from monai.bundle import ConfigParser
+
+    from petct_ext.errors import InputDataError
+    from petct_ext.files import require_file
+    from petct_ext.scan.networks.exported import compare_export, export_network, save_export
+    from petct_ext.scan.networks.inference import fold_batch_norms
+    from petct_ext.scan.networks.pretrained import check_weights
+
+    config = ConfigParser()
+    config.read_config([require_file(path) for path in arguments.config])
+    config["bundle_root"] = str(arguments.config[0].resolve().parents[1])
+    weights = require_file(arguments.weights or config.get_parsed_content("ckpt_path"))
+    network = config.get_parsed_content("network_def")
+    network.load_state_dict(check_weights(network, weights))
+    network.eval()
+    in_channels = network.in_channels
+    exported = network if arguments.keep_batch_norms else fold_batch_norms(network)
+    program = export_network(
+        exported,
+        in_channels=in_channels,
+        in_plane=arguments.in_plane,
+        batch_size=arguments.batch_size,
+    )
+    shape = (arguments.batch_size, in_channels, arguments.in_plane, arguments.in_plane)
+    report = compare_export(network, program, shape=shape, depths=arguments.depths)
+    difference = report["max_abs_difference"]["logits"]
+    if difference > arguments.tolerance:
+        raise InputDataError(
+            f"{weights}: the exported network differs from the network by {difference:.1e} in a "
+            f"logit, more than {arguments.tolerance:.1e}; nothing was written."
+        )
+    print(f"{save_export(program, arguments.out, report)} (logits differ by {difference:.1e})")
+
+
+def main() -> NoReturn:
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "config", type=Path, nargs="+", help="inference config of a bundle, later files override"
+    )
+    parser.add_argument("out", type=Path, help="file to write, .pt2")
+    parser.add_argument("--weights", type=Path, help="instead of ckpt_path of the config")
+    parser.add_argument("--in-plane", type=int, default=224, help="voxels of a slice's sides")
+    parser.add_argument("--batch-size", type=int, default=1, help="exams at a time")
+    parser.add_argument("--depths", type=int, nargs="+", default=[9, 24, 35, 64], help="to compare")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="of a logit")
+    parser.add_argument(
+        "--keep-batch-norms", action="store_true", help="do not fold them into the convolutions"
+    )
+    run(command, parser)

@@ -1,0 +1,72 @@
+"""Joins prepared volumes, splits and weak labels into the datalist of the scan model.
+
+With --no-labels all prepared exams are listed for prediction only. Exams whose PET is not in SUVbw
+(scripts/prepare_exams.py --suv optional keeps such exams) are left out, with a count in words. With
+--cohort the reader's summary codes become the label summary_code_abnormal, from which
+bundles/scan_model/configs/summary_code.json trains the fully supervised model. With --hand-labels
+a reader's labels stand beside the weak ones; --labels hybrid of a training uses both.
+
+Example:
+    python scripts/make_datalist.py --work runs/mine
+    python scripts/make_datalist.py --work runs/mine --cohort my_cohort --out runs/mine/codes.json
+"""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from petct_ext.cli import new_parser, run
+from petct_ext.cohort.hand_labels import hand_labels_by_exam, read_hand_labels
+from petct_ext.cohort.summary_codes import ABNORMAL_CODES, summary_code_labels
+from petct_ext.ontology import RegionOntology
+from petct_ext.scan.data.datalist import build_datalist
+from petct_ext.tables.schemas import IDENTIFIERS, REPORTS, read_table
+
+
+def command(arguments: argparse.Namespace) -> None:
+    out = arguments.out or arguments.work / "datalist.json"
+    labels = None if arguments.no_labels else arguments.labels or arguments.work / "labels.csv"
+    codes = None
+    if arguments.cohort is not None:
+        codes = summary_code_labels(
+            read_table(arguments.cohort / "reports.csv", REPORTS),
+            read_table(arguments.work / "private" / "identifiers.csv", IDENTIFIERS),
+            abnormal_codes=arguments.abnormal_codes,
+        )
+    hand = None
+    if arguments.hand_labels is not None:
+        ontology = RegionOntology.default()
+        hand = hand_labels_by_exam(
+            read_hand_labels(arguments.hand_labels, arguments.work, ontology)
+        )
+    sizes = build_datalist(
+        arguments.work,
+        out,
+        labels=labels,
+        other_labels=codes,
+        hand_labels=hand,
+        any_units=arguments.any_pet_units,
+    )
+    print(", ".join(f"{n} {name}" for name, n in sizes.items()) + f" -> {out}")
+
+
+def main() -> NoReturn:
+    parser = new_parser(__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="work folder of the cohort")
+    parser.add_argument("--labels", type=Path, help="default: WORK/labels.csv")
+    parser.add_argument("--no-labels", action="store_true", help="for prediction only")
+    parser.add_argument(
+        "--any-pet-units", action="store_true", help="also list exams whose PET is not in SUVbw"
+    )
+    parser.add_argument(
+        "--cohort", type=Path, help="folder with reports.csv: add the readers' summary codes"
+    )
+    parser.add_argument(
+        "--abnormal-codes",
+        nargs="+",
+        default=list(ABNORMAL_CODES),
+        help="summary codes that count as abnormal (default: 2 4 9)",
+    )
+    parser.add_argument("--hand-labels", type=Path, help="table of a reader's labels, added")
+    parser.add_argument("--out", type=Path, help="default: WORK/datalist.json")
+    run(command, parser)
