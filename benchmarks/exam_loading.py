@@ -107,7 +107,7 @@ def device_seconds(folder: Path) -> float:
     import torch
     from monai.transforms import Compose, RandScaleIntensityd, RandSpatialCropd, Resized
 
-    from petct_ext.scan.data.batches import PrepareExams
+    from petct_ext.scan.data.batches import PrepareExamBatch
     from petct_ext.scan.transforms.volumes import ToPhysicalUnitsd
 
     random = [
@@ -115,7 +115,7 @@ def device_seconds(folder: Path) -> float:
         Resized("image", spatial_size=(SIDE, SIDE, -1), mode="trilinear"),
         RandScaleIntensityd("image", factors=0.1, prob=1.0),
     ]
-    prepare = PrepareExams(Compose([ToPhysicalUnitsd(["pet", "ct"]), *windows(), *random]))
+    prepare = PrepareExamBatch(Compose([ToPhysicalUnitsd(["pet", "ct"]), *windows(), *random]))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     seconds = []
     is_gpu = device.type == "cuda"

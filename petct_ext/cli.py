@@ -16,7 +16,7 @@ from petct_ext.files import make_folder
 
 __all__ = ["SOME_FAILED", "new_parser", "progress", "run"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,9 +63,9 @@ def run(
     raise SystemExit(code)
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterable[_T]:
     """Wraps ``items`` in a progress bar on stderr, silent where stderr is not a terminal."""
-    bar: Iterable[T] = tqdm(items, desc=what, total=total, disable=None, dynamic_ncols=True)
+    bar: Iterable[_T] = tqdm(items, desc=what, total=total, disable=None, dynamic_ncols=True)
     return bar
 
 

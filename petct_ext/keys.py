@@ -8,19 +8,16 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "ATTENTION",
     "CT",
     "EXAM_ID",
     "IMAGE",
     "LABEL",
-    "MASK",
-    "MENTIONS",
     "MENTION_LABEL",
+    "MENTION_PLACES",
     "MENTION_PROB",
     "MENTION_RULE",
     "MENTION_TOKENS",
     "NUM_SLICES",
-    "PATIENT_ID",
     "PET",
     "PRED",
     "REFERENCE",
@@ -30,8 +27,6 @@ __all__ = [
 
 EXAM_ID: Final = "exam_id"
 """Pseudonymous id of the exam (str)."""
-PATIENT_ID: Final = "patient_id"
-"""Pseudonymous id of the patient (str)."""
 PET: Final = "pet"
 """PET volume in SUVbw (g/mL)."""
 CT: Final = "ct"
@@ -40,16 +35,12 @@ IMAGE: Final = "image"
 """Two-channel volume (2, X, Y, Z), PET first."""
 LABEL: Final = "label"
 """Probabilities (R,) in [0, 1], NaN where unknown."""
-MASK: Final = "mask"
-"""True where a slice or token is real, false where it is padding."""
 NUM_SLICES: Final = "num_slices"
 """How many slices of a padded volume are real (int)."""
 SPLIT: Final = "split"
 """Section of the datalist that the exam is in: training, validation or test (str)."""
 PRED: Final = "pred"
 """Output of the network, MONAI's name."""
-ATTENTION: Final = "attention"
-"""Attention weights of the region heads."""
 TOKEN_IDS: Final = "token_ids"
 """Token ids of report windows (B, L), int64."""
 MENTION_TOKENS: Final = "mention_tokens"
@@ -62,5 +53,5 @@ MENTION_PROB: Final = "mention_prob"
 """Probability of an abnormal mention by the network (M, 1)."""
 REFERENCE: Final = "reference"
 """``mention_label`` among the outputs of the engine (M, 1)."""
-MENTIONS: Final = "mentions"
+MENTION_PLACES: Final = "mentions"
 """List of M dictionaries: exam_id, section, sentence, start, end, region."""

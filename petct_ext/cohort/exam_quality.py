@@ -16,12 +16,12 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
+from petct_ext.arrays import FloatArray
 from petct_ext.dicom.volumes.conversion import SUV_BW
 from petct_ext.errors import InputDataError
 
 __all__ = ["LIVER_NOTE", "ExamVolumes", "body_mask", "find_flags", "measure", "read_volumes"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 LIVER_NOTE: Final = (

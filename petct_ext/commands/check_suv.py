@@ -35,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
     for number, one in enumerate(series, start=1):
         print(f"PET series {number} of {len(series)}: {one.num_slices} slices")
         try:
-            show(one, arguments.dicom, audit=arguments.audit)
+            show_factor(one, arguments.dicom, audit=arguments.audit)
         except InputDataError as error:
             refused += 1
             print(f"  REFUSED: {error}")
@@ -44,7 +44,7 @@ def command(arguments: argparse.Namespace) -> int:
     return SOME_FAILED if refused else 0
 
 
-def show(series: Series, root: Path, *, audit: bool) -> None:
+def show_factor(series: Series, root: Path, *, audit: bool) -> None:
     volume, suv = read_pet_suv([root / file.path for file in series.files])
     factors = sorted({float(f) for f in suv.factors})
     several = "" if len(factors) == 1 else f" to {factors[-1]:.9g} (differs between slices)"

@@ -39,8 +39,8 @@ from petct_ext.figures.style import save_figure
 from petct_ext.files import make_folder, read_json, write_text
 from petct_ext.ontology import RegionOntology
 from petct_ext.pipeline.design_tables import RegionGroup, design_table, localization_table
-from petct_ext.pipeline.design_trainings import SIZES, DesignStudy, Training, train_all
-from petct_ext.pipeline.designs import DESIGNS, REFERENCE, SINGLE_TASK, choose_designs
+from petct_ext.pipeline.design_trainings import STUDY_SIZES, DesignStudy, Training, train_all
+from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN, SINGLE_TASK, choose_designs
 from petct_ext.pipeline.finetunings import RARE_REGIONS
 from petct_ext.scan.interpretation.localization import localize_exams, read_boxes
 from petct_ext.scan.interpretation.scan_model import load_scan_model
@@ -50,7 +50,7 @@ from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "scan_model" / "configs"
-REGIONS = (*RegionOntology.default().main_regions(), *RARE_REGIONS)
+STUDY_REGIONS = (*RegionOntology.default().main_regions(), *RARE_REGIONS)
 COMMON_REGIONS = ("liver",)
 USUAL_DESIGNS = [n for n in DESIGNS if n != "finer_map"]
 
@@ -102,7 +102,7 @@ def trainings_of(study: DesignStudy, arguments: argparse.Namespace) -> list[Trai
         for seed in sorted({*arguments.seeds, *seeds[SINGLE_TASK]})
         for design in designs
         if seed in seeds.get(design.name, arguments.seeds)
-        for training in study.trainings(design, seed, regions=REGIONS, alone=alone)
+        for training in study.trainings(design, seed, regions=STUDY_REGIONS, alone=alone)
     ]
 
 
@@ -130,11 +130,11 @@ def write_results(
 
 def groups_of(trainings: Sequence[Training]) -> list[RegionGroup]:
     groups = [
-        RegionGroup("26 main regions", REGIONS[: -len(RARE_REGIONS)]),
+        RegionGroup("26 main regions", STUDY_REGIONS[: -len(RARE_REGIONS)]),
         RegionGroup("four rare regions", RARE_REGIONS, min_positives=2),
     ]
     single = {r for t in trainings if t.design.name == SINGLE_TASK for r in t.regions}
-    common = tuple(region for region in REGIONS if region in single - set(RARE_REGIONS))
+    common = tuple(region for region in STUDY_REGIONS if region in single - set(RARE_REGIONS))
     return (
         [*groups, RegionGroup("common regions, also trained alone", common)] if common else groups
     )
@@ -180,7 +180,7 @@ def main() -> NoReturn:
     parser.add_argument("--out", type=Path, help="default: WORK/designs")
     parser.add_argument(
         "--designs", nargs="+", default=USUAL_DESIGNS, metavar="NAME",
-        help=f"of {', '.join(DESIGNS)}; {REFERENCE} is always trained",
+        help=f"of {', '.join(DESIGNS)}; {REFERENCE_DESIGN} is always trained",
     )  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
@@ -188,10 +188,12 @@ def main() -> NoReturn:
     )
     parser.add_argument(
         "--single-task-regions", nargs="+", metavar="REGION",
-        choices=REGIONS, default=[*RARE_REGIONS, *COMMON_REGIONS],
+        choices=STUDY_REGIONS, default=[*RARE_REGIONS, *COMMON_REGIONS],
         help="regions that get a network of their own (default: the rare ones and the liver)",
     )  # fmt: skip
-    parser.add_argument("--size", choices=sorted(SIZES), default="demo", help="of the network")
+    parser.add_argument(
+        "--size", choices=sorted(STUDY_SIZES), default="demo", help="of the network"
+    )
     parser.add_argument("--epochs", type=int, help="default: the configuration's")
     parser.add_argument("--exams-per-epoch", type=int, help="default: the configuration's")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (default: 2)")

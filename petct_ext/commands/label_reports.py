@@ -32,7 +32,7 @@ def command(arguments: argparse.Namespace) -> int:
     if (arguments.work is None) == (not arguments.text):
         raise InputDataError("give either --work FOLDER or --text FILE...; see --help.")
     if arguments.text:
-        return label_texts(arguments)
+        return label_text_files(arguments)
     path = write_weak_labels(
         arguments.work,
         RegionOntology.default(),
@@ -50,7 +50,7 @@ def command(arguments: argparse.Namespace) -> int:
     return SOME_FAILED if len(problems) else 0
 
 
-def label_texts(arguments: argparse.Namespace) -> int:
+def label_text_files(arguments: argparse.Namespace) -> int:
     from petct_ext.labeler.text_files import choose_labeler, label_files  # loads torch
 
     labeler, told = choose_labeler(arguments.labeler, arguments.model_dir)

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.synthetic.cohort import write_cohort
-from petct_ext.synthetic.phantoms.scanner import SIZES
+from petct_ext.synthetic.phantoms.scanner import SCAN_SIZES
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -43,7 +43,7 @@ parser.add_argument("--patients", type=int, default=160, help="how many (default
 parser.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
 parser.add_argument(
     "--size",
-    choices=sorted(SIZES),
+    choices=sorted(SCAN_SIZES),
     default="small",
     help="small: about 4 MB per exam; full: as a scanner, about 170 MB per exam (default: small)",
 )

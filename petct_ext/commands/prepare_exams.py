@@ -47,13 +47,13 @@ def command(arguments: argparse.Namespace) -> int:
         cluster=cluster,
     )
     usable = table[table.status == "ok"]
-    show("without SUV, kept in the PET's own units", usable[usable.reason != ""])
-    show("failed", table[table.status != "ok"])
+    show_reasons("without SUV, kept in the PET's own units", usable[usable.reason != ""])
+    show_reasons("failed", table[table.status != "ok"])
     print(f"{len(usable)} of {len(table)} exams prepared -> {arguments.work / 'prepared.csv'}")
     return 0 if len(usable) == len(table) else SOME_FAILED
 
 
-def show(what: str, rows: pd.DataFrame) -> None:
+def show_reasons(what: str, rows: pd.DataFrame) -> None:
     """Prints exams with their reasons; all of them are in prepared.csv."""
     if rows.empty:
         return

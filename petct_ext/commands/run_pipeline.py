@@ -23,7 +23,6 @@ from petct_ext.pipeline.steps import Step, bundle_command, run_steps
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUNDLES = REPOSITORY / "bundles"
-OUTCOME = "dead_within_180_days"
 
 
 class Profile(NamedTuple):
@@ -121,10 +120,10 @@ def script(name: str, *arguments: object) -> tuple[str, ...]:
 def bundle(
     name: str, configs: Sequence[str], overrides: Mapping[str, object], *, run_id: str = "run"
 ) -> tuple[str, ...]:
-    return bundle_command(config_files(name, configs), overrides, run_id=run_id)
+    return bundle_command(bundle_configs(name, configs), overrides, run_id=run_id)
 
 
-def config_files(name: str, configs: Sequence[str]) -> tuple[Path, ...]:
+def bundle_configs(name: str, configs: Sequence[str]) -> tuple[Path, ...]:
     return tuple(BUNDLES / name / "configs" / config for config in configs)
 
 
@@ -213,7 +212,7 @@ def label_steps(plan: Plan) -> list[Step]:
             "train_report_labeler",
             "Train the report labeler on judged mentions",
             bundle("report_labeler", train, options, run_id="training"),
-            (items, *config_files("report_labeler", train)),
+            (items, *bundle_configs("report_labeler", train)),
             (folder / "model.pt",),
             skip_because=no_model,
         ),
@@ -273,7 +272,7 @@ def scan_steps(plan: Plan) -> list[Step]:
                 data | {"ckpt_dir": folder, "output_dir": folder},
                 run_id="training",
             ),
-            (work / "datalist.json", work / "prepared.csv", *config_files("scan_model", train)),
+            (work / "datalist.json", work / "prepared.csv", *bundle_configs("scan_model", train)),
             (weights,),
         ),
         Step(
@@ -284,7 +283,7 @@ def scan_steps(plan: Plan) -> list[Step]:
                 infer,
                 data | {"ckpt_path": weights, "predictions": predictions, "section": "all"},
             ),
-            (work / "datalist.json", weights, *config_files("scan_model", infer)),
+            (work / "datalist.json", weights, *bundle_configs("scan_model", infer)),
             (predictions,),
         ),
         Step(
@@ -307,7 +306,7 @@ def scan_steps(plan: Plan) -> list[Step]:
             script(
                 "draw_attention",
                 "--config",
-                *config_files("scan_model", infer),
+                *bundle_configs("scan_model", infer),
                 *("--datalist", work / "datalist.json", "--checkpoint", weights),
                 *("--predictions", predictions, "--out", work / "overlays"),
             ),
@@ -346,7 +345,7 @@ def survival_steps(plan: Plan) -> list[Step]:
                 data | {"ckpt_dir": folder, "output_dir": folder, "pretrained_path": encoder},
                 run_id="training",
             ),
-            (folder / "datalist.json", encoder, *config_files("mortality", train)),
+            (folder / "datalist.json", encoder, *bundle_configs("mortality", train)),
             (weights,),
             skip_because=reason,
         ),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from petct_ext.pipeline.design_tables import ALL_REGIONS, MIN_EXAMS
-from petct_ext.pipeline.designs import ARTIFICIAL, REFERENCE
+from petct_ext.pipeline.designs import ARTIFICIAL, REFERENCE_DESIGN
 
 __all__ = ["designs_page"]
 
@@ -53,8 +53,8 @@ def _about_group(row: pd.Series) -> str:
     return (
         f"Mean test AUROC against the phantoms' truth over {row['n_regions']} region(s) with at "
         f"least {row['min_positives']} positives ({row['n_positives']} positives in all), "
-        f"{row['n_exams']} exams. 95 % CI: bootstrap over patients. Difference to `{REFERENCE}`: "
-        "same draws; p: permutation over patients."
+        f"{row['n_exams']} exams. 95 % CI: bootstrap over patients. Difference to "
+        f"`{REFERENCE_DESIGN}`: same draws; p: permutation over patients."
     )
 
 
@@ -62,7 +62,7 @@ def _design_line(row: Mapping[Any, Any]) -> str:
     seeds = [v for k, v in row.items() if str(k).startswith("auroc_seed_") and not np.isnan(v)]
     area = f"{row['auroc']:.3f} ({row['auroc_ci_low']:.3f}-{row['auroc_ci_high']:.3f})"
     difference, p = "", ""
-    if row["design"] != REFERENCE:
+    if row["design"] != REFERENCE_DESIGN:
         low, high = row["difference_ci_low"], row["difference_ci_high"]
         difference = f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
         p = f"{row['p_exams']:.4f}"
@@ -79,7 +79,7 @@ def _localization_lines(table: pd.DataFrame) -> list[str]:
     table = table[table["n"] >= MIN_EXAMS]
     overall = table[table["region"] == ALL_REGIONS]
     lines += [_localization_line(row) for row in overall.to_dict("records")]
-    own = table[(table["design"] == REFERENCE) & (table["region"] != ALL_REGIONS)]
+    own = table[(table["design"] == REFERENCE_DESIGN) & (table["region"] != ALL_REGIONS)]
     own = own[(own["map"] == "attention") & (own["box"] == "lesion")]
     lines += [_localization_line(row) for row in own.to_dict("records")]
     return [*lines, ""]

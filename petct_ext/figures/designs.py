@@ -19,7 +19,7 @@ from petct_ext.figures.style import (
     finish,
 )
 from petct_ext.pipeline.design_tables import ALL_REGIONS, MIN_EXAMS
-from petct_ext.pipeline.designs import REFERENCE
+from petct_ext.pipeline.designs import REFERENCE_DESIGN
 from petct_ext.statistics.predictions import task_title
 
 __all__ = ["draw_designs", "draw_localization"]
@@ -50,7 +50,7 @@ def draw_designs(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_localization(table: pd.DataFrame, *, design: str = REFERENCE) -> Figure:
+def draw_localization(table: pd.DataFrame, *, design: str = REFERENCE_DESIGN) -> Figure:
     """Draws, per region, how much more of a map lies inside the boxes than by chance.
 
     Args:
@@ -95,7 +95,7 @@ def _draw_group(axes: Axes, group: str, rows: pd.DataFrame) -> None:
     seeds = [name for name in rows.columns if str(name).startswith("auroc_seed_")]
     for i, (_, row) in enumerate(rows.iterrows()):
         height = len(rows) - 1 - i
-        color = ORANGE if row["design"] == REFERENCE else BLUE
+        color = ORANGE if row["design"] == REFERENCE_DESIGN else BLUE
         limits = [row["auroc_ci_low"], row["auroc_ci_high"]]
         axes.plot(limits, [height, height], color=color, linewidth=3, alpha=0.4)
         of_seeds = row[seeds].dropna().to_numpy(dtype=np.float64)

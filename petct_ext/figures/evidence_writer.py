@@ -14,7 +14,7 @@ from nibabel.affines import voxel_sizes
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from petct_ext.figures.overlays import Finding, overlay_figure
+from petct_ext.figures.overlays import ShownRegion, overlay_figure
 from petct_ext.keys import CT, EXAM_ID, IMAGE, LABEL, PET
 from petct_ext.ontology import RegionOntology
 from petct_ext.scan.interpretation.maps import evidence_map
@@ -98,7 +98,7 @@ class EvidenceWriter:
         maps = evidence_map(added, size, strides=strides, first_center=center).numpy()
         labels = np.asarray(source[LABEL], dtype=np.float64)
         findings = [
-            Finding(_title(self.regions[i]), float(probabilities[i]), float(labels[i]), maps[i])
+            ShownRegion(_title(self.regions[i]), float(probabilities[i]), float(labels[i]), maps[i])
             for i in self._surest(probabilities)
         ]
         volumes = ToPhysicalUnitsd((PET, CT))(item)

@@ -13,7 +13,7 @@ import torch
 from nibabel.affines import voxel_sizes
 
 from petct_ext.errors import InputDataError
-from petct_ext.figures.overlays import Finding, draw_overlay
+from petct_ext.figures.overlays import ShownRegion, draw_overlay
 from petct_ext.files import atomic_path, make_folder
 from petct_ext.keys import CT, EXAM_ID, IMAGE, PET
 from petct_ext.ontology import RegionOntology
@@ -102,7 +102,7 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     dx, dy, dz = map(float, voxel_sizes(pet.affine))
     ontology = RegionOntology.default()
     findings = [
-        Finding(
+        ShownRegion(
             ontology.title(row["task"]),
             float(row["prob"]),
             float(row["target"]),

@@ -8,21 +8,20 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from petct_ext.arrays import FloatArray
 from petct_ext.files import atomic_path
 
-__all__ = ["Finding", "draw_overlay", "overlay_figure"]
+__all__ = ["ShownRegion", "draw_overlay", "overlay_figure"]
 
-FloatArray = npt.NDArray[np.float32]
 
 _SUV_WINDOW = (0.0, 8.0)
 _HU_WINDOW = (-160.0, 240.0)  # soft tissue
 _LEAST_EVIDENCE = 0.05  # logit; noise below it must not light up
 
 
-class Finding(NamedTuple):
+class ShownRegion(NamedTuple):
     """One region of one exam.
 
     Attributes:
@@ -42,7 +41,7 @@ def draw_overlay(
     path: Path,
     pet_suv: FloatArray,
     ct_hu: FloatArray,
-    findings: Sequence[Finding],
+    findings: Sequence[ShownRegion],
     *,
     spacing_mm: tuple[float, float, float],
     caption: str,
@@ -65,7 +64,7 @@ def draw_overlay(
 def overlay_figure(
     pet_suv: FloatArray,
     ct_hu: FloatArray,
-    findings: Sequence[Finding],
+    findings: Sequence[ShownRegion],
     *,
     spacing_mm: tuple[float, float, float],
     caption: str,
@@ -112,7 +111,7 @@ def overlay_figure(
     return figure
 
 
-def _headline(finding: Finding) -> str:
+def _headline(finding: ShownRegion) -> str:
     label = "" if np.isnan(finding.target) else f", label {finding.target:.0f}"
     return f"{finding.title}\np = {finding.probability:.2f}{label}"
 

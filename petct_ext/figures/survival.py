@@ -12,15 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from petct_ext.figures.style import STYLE
+from petct_ext.figures.style import BLUE, GRAY, ORANGE, STYLE
 from petct_ext.survival.cox import CoxModel
 from petct_ext.survival.survival_curves import CurveGroup, log_rank, survival_curve
 
-__all__ = ["BLUE", "GRAY", "ORANGE", "draw_forest", "draw_kaplan_meier", "draw_single_variables"]
+__all__ = ["draw_forest", "draw_kaplan_meier", "draw_single_variables"]
 
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#D55E00"
-GRAY: Final = "#6b7280"
 
 _WIDEST: Final = 5.0
 """Log hazard ratio beyond which an interval is cut, with an arrow."""

@@ -12,8 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from petct_ext.figures.style import STYLE
-from petct_ext.figures.survival import BLUE, GRAY, ORANGE
+from petct_ext.figures.style import BLUE, GRAY, ORANGE, STYLE
 from petct_ext.survival.performance import HorizonScores
 from petct_ext.survival.proportional_hazards import ProportionalHazards
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from petct_ext.arrays import FloatArray
 from petct_ext.cohort.exam_quality import ExamVolumes, body_mask
 
 __all__ = ["draw_thumbnails"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
 Color: TypeAlias = npt.NDArray[np.uint8]
 
 _SUV_WINDOW = (0.0, 7.0)

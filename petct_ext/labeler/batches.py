@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petct_ext.keys import MENTION_LABEL, MENTION_RULE, MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_RULE, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.pretraining_pairs import POSITIONS, SEGMENTS, TARGET
 
 __all__ = [
@@ -46,7 +46,7 @@ class CollateWindows:
             MENTION_TOKENS: torch.tensor(places, dtype=torch.int64).reshape(-1, 3),
             MENTION_LABEL: torch.tensor(labels, dtype=torch.float32).reshape(-1, 1),
             MENTION_RULE: torch.tensor(rules, dtype=torch.float32).reshape(-1, 1),
-            MENTIONS: [mention for window in windows for mention in window[MENTIONS]],
+            MENTION_PLACES: [mention for window in windows for mention in window[MENTION_PLACES]],
         }
 
 

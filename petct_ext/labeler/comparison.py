@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.labels.aggregation import region_probabilities
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
@@ -24,14 +25,13 @@ __all__ = [
     "score_tagging",
 ]
 
-Floats = npt.NDArray[np.float64]
 SCORES: Final = ("sensitivity", "specificity", "f1", "auroc")
-MENTIONS: Final = "mentions"
+_MENTIONS: Final = "mentions"
 """Row of the table: annotated mentions, at the places where the reader marked them."""
-FOUND: Final = "mentions_found"
+_FOUND: Final = "mentions_found"
 """Row: annotated mentions as the labeler finds them itself; one it misses has probability 0."""
-MICRO: Final = "micro"
-MACRO: Final = "macro"
+_MICRO: Final = "micro"
+_MACRO: Final = "macro"
 
 
 class MentionLabeler(Protocol):
@@ -213,11 +213,11 @@ def _score_all(
     counts = np.bincount(texts, minlength=len(labeled.region_label))
     mentions = np.repeat(np.arange(len(labeled.mention_text)), counts[labeled.mention_text])
     label = labeled.mention_label[mentions]
-    yield MENTIONS, binary_scores(labeled.mention_prob[mentions], label)
-    yield FOUND, binary_scores(labeled.found_prob[mentions], label)
+    yield _MENTIONS, binary_scores(labeled.mention_prob[mentions], label)
+    yield _FOUND, binary_scores(labeled.found_prob[mentions], label)
     truth, prob = labeled.region_label[texts], labeled.region_prob[texts]
     pooled = binary_scores(prob.ravel(), truth.ravel())
-    yield MICRO, pooled
+    yield _MICRO, pooled
     each = [binary_scores(prob[:, i], truth[:, i]) for i in range(len(labeled.regions))]
     table = np.array([[scores[key] for key in SCORES] for scores in each])
     defined = ~np.isnan(table)
@@ -225,7 +225,7 @@ def _score_all(
     with np.errstate(invalid="ignore"):
         means = sums / defined.sum(axis=0)
     size = {key: pooled[key] for key in ("num", "num_abnormal")}
-    yield MACRO, {**size, **dict(zip(SCORES, means.tolist(), strict=True))}
+    yield _MACRO, {**size, **dict(zip(SCORES, means.tolist(), strict=True))}
     yield from zip(labeled.regions, each, strict=True)
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.keys import MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.keys import MENTION_PLACES, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.attention import token_offsets
 from petct_ext.labeler.prediction import ReportPredictor
 from petct_ext.labeler.transforms import mention_probabilities
@@ -89,7 +89,7 @@ def explain_mentions(
         words = _words(text, offsets)
         rows = _masked(window[TOKEN_IDS], [tokens for _, tokens in words], mask_id)
         table = _probabilities(predictor, rows, window[MENTION_TOKENS], batch_size)
-        for column, mention in enumerate(window[MENTIONS]):
+        for column, mention in enumerate(window[MENTION_PLACES]):
             key = (mention["start"], mention["end"], mention["region"])
             whole = table[0][column]
             effects = tuple(

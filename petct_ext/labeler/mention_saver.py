@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
+from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_PROB, MENTION_RULE
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.reports.repeats import rows_of_mentions
 from petct_ext.tables.contract import write_csv
@@ -36,7 +36,7 @@ class MentionSaver(EpochSaver[dict[str, Any]]):
 
     def collect(self, batch: Any, output: Any) -> Iterable[dict[str, Any]]:
         """Returns one row per mention of a batch, and per copy of it in other sentences."""
-        return rows_of_mentions(batch[MENTIONS], output[MENTION_PROB].flatten().tolist())
+        return rows_of_mentions(batch[MENTION_PLACES], output[MENTION_PROB].flatten().tolist())
 
     def write(self, items: Sequence[dict[str, Any]]) -> None:
         """Writes the table; one without rows is allowed."""

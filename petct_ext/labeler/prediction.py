@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.keys import MENTION_RULE, MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.keys import MENTION_PLACES, MENTION_RULE, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.batches import CollateWindows
 from petct_ext.labeler.network import ReportClassifier
 from petct_ext.labeler.transforms import (
@@ -73,7 +73,7 @@ class ReportPredictor:
             probabilities = mention_probabilities(logits, batch[MENTION_TOKENS])
             rules = batch[MENTION_RULE].flatten()
             blended = blend_with_rules(probabilities, rules, self.network.blend).tolist()
-            rows.extend(rows_of_mentions(batch[MENTIONS], blended))
+            rows.extend(rows_of_mentions(batch[MENTION_PLACES], blended))
         return sorted(
             rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"])
         )

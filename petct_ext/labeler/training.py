@@ -23,7 +23,7 @@ from petct_ext.labeler.batches import CollateWindows, prepare_report_batch
 from petct_ext.labeler.network import ReportClassifier
 from petct_ext.labeler.transforms import TokenizeReportd, mention_probabilities
 from petct_ext.reports.context import rule_probability
-from petct_ext.synthetic.reports.labeling_sentences import Sentence, vary_places
+from petct_ext.synthetic.reports.labeling_sentences import LabelingSentence, vary_places
 from petct_ext.training.loss import MaskedBCEWithLogitsLoss
 
 __all__ = ["FitSettings", "fit_labeler", "items_of_sentences", "network_probabilities"]
@@ -54,7 +54,7 @@ class FitSettings:
     max_length: int = 256
 
 
-def items_of_sentences(sentences: Sequence[Sentence], *, prefix: str = "own") -> list[Any]:
+def items_of_sentences(sentences: Sequence[LabelingSentence], *, prefix: str = "own") -> list[Any]:
     """Turns sentences into items as in :mod:`petct_ext.reports.items`, rules included.
 
     Args:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from petct_ext.keys import (
     MENTION_LABEL,
+    MENTION_PLACES,
     MENTION_PROB,
     MENTION_RULE,
     MENTION_TOKENS,
-    MENTIONS,
     PRED,
     REFERENCE,
     TOKEN_IDS,
@@ -70,7 +70,7 @@ class TokenizeReportd(Transform):
                 MENTION_TOKENS: [(first, last) for _, first, last in window.mentions],
                 MENTION_LABEL: [_label(given[i]) for i, _, _ in window.mentions],
                 MENTION_RULE: [float(given[i]["rule"]) for i, _, _ in window.mentions],
-                MENTIONS: [place_of_mention(data, given[i]) for i, _, _ in window.mentions],
+                MENTION_PLACES: [place_of_mention(data, given[i]) for i, _, _ in window.mentions],
             }
             for window in windows
         ]

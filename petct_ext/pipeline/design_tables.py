@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
-from petct_ext.pipeline.designs import DESIGNS, REFERENCE
+from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN
 from petct_ext.statistics.alignment import align_experiments, experiment_pairs
 from petct_ext.statistics.bootstrap import draw_weights, percentile_interval
 from petct_ext.statistics.comparison import ALL_TASKS, compare_experiments
@@ -20,7 +20,6 @@ from petct_ext.statistics.region_table import RegionTable, region_table
 
 __all__ = ["ALL_REGIONS", "MIN_EXAMS", "RegionGroup", "design_table", "localization_table"]
 
-Floats = npt.NDArray[np.float64]
 
 ALL_REGIONS: Final = "all regions"
 """What the row of the mean over regions is called in the column ``region``."""
@@ -81,10 +80,10 @@ def design_table(
     for group in groups:
         experiments = align_experiments(_experiments_of(predictions, group, patients))
         names = [experiment.name for experiment in experiments]
-        if REFERENCE not in names:
+        if REFERENCE_DESIGN not in names:
             raise InputDataError(
-                f"group {group.name!r}: design {REFERENCE!r} has no predictions of its regions; "
-                "train it first, the others are compared with it."
+                f"group {group.name!r}: design {REFERENCE_DESIGN!r} has no predictions of its "
+                "regions; train it first, the others are compared with it."
             )
         table = region_table(
             experiments,
@@ -95,7 +94,7 @@ def design_table(
         compared = compare_experiments(
             experiments,
             table,
-            pairs=experiment_pairs(names, reference=REFERENCE),
+            pairs=experiment_pairs(names, reference=REFERENCE_DESIGN),
             num_rounds=num_rounds,
             seed=seed,
         )

@@ -21,11 +21,11 @@ from petct_ext.pipeline.designs import SINGLE_TASK, Design, with_true_labels
 from petct_ext.pipeline.steps import Step, StepError, bundle_command, run_steps
 from petct_ext.scan.data.checks import has_both_outcomes
 
-__all__ = ["SIZES", "DesignStudy", "Training", "train_all"]
+__all__ = ["STUDY_SIZES", "DesignStudy", "Training", "train_all"]
 
 _LOGGER = logging.getLogger(__name__)
 
-SIZES: Final = {
+STUDY_SIZES: Final = {
     "demo": (("train.json", "demo.json"), ("inference.json", "demo_inference.json")),
     "full": (("train.json",), ("inference.json",)),
 }
@@ -74,7 +74,7 @@ class DesignStudy:
         work: the work folder.
         cohort: the cohort that it was made from.
         out: folder of the comparison.
-        size: a key of :data:`SIZES`.
+        size: a key of :data:`STUDY_SIZES`.
         settings: keys of the configuration and their values, for all trainings.
     """
 
@@ -108,12 +108,12 @@ class DesignStudy:
 
     def inference_configs(self, training: Training) -> list[Path]:
         """Returns the configuration files for predicting, the design's own last."""
-        files = (self.configs / name for name in SIZES[self.size][1])
+        files = (self.configs / name for name in STUDY_SIZES[self.size][1])
         return [*files, training.folder / "inference_overrides.json"]
 
     def training_configs(self, training: Training) -> list[Path]:
         """Returns the configuration files for training, the design's own last."""
-        files = (self.configs / name for name in SIZES[self.size][0])
+        files = (self.configs / name for name in STUDY_SIZES[self.size][0])
         return [*files, training.folder / "train_overrides.json"]
 
     def write_true_datalist(self) -> Path:

@@ -12,7 +12,7 @@ from petct_ext.errors import InputDataError, did_you_mean
 __all__ = [
     "ARTIFICIAL",
     "DESIGNS",
-    "REFERENCE",
+    "REFERENCE_DESIGN",
     "SINGLE_TASK",
     "Design",
     "choose_designs",
@@ -25,7 +25,7 @@ ARTIFICIAL: Final = (
 )
 """Stands beside every number of the comparison."""
 
-REFERENCE: Final = "attention"
+REFERENCE_DESIGN: Final = "attention"
 """Name of the design that the others are compared with."""
 
 SINGLE_TASK: Final = "single_task"
@@ -57,7 +57,7 @@ DESIGNS: Final = MappingProxyType(
     {
         design.name: design
         for design in (
-            Design(REFERENCE, "multi-task, attention, weak labels, PET and CT (default)"),
+            Design(REFERENCE_DESIGN, "multi-task, attention, weak labels, PET and CT (default)"),
             Design(
                 "attention_without_place", "attention without the place (the paper's)", _NO_PLACE
             ),
@@ -101,7 +101,7 @@ def choose_designs(names: Sequence[str]) -> list[Design]:
                 f"there is no design {name!r}; there is {', '.join(DESIGNS)}."
                 f"{did_you_mean(name, DESIGNS)}"
             )
-    return [DESIGNS[name] for name in DESIGNS if name in {REFERENCE, *names}]
+    return [DESIGNS[name] for name in DESIGNS if name in {REFERENCE_DESIGN, *names}]
 
 
 def with_true_labels(

@@ -9,7 +9,7 @@ from typing import Final
 
 from petct_ext.files import read_json
 
-__all__ = ["LIST_PATTERNS", "MODIFIERS", "NODES_IN", "coordinated_regions", "places_of_nodes"]
+__all__ = ["LIST_PATTERNS", "MODIFIERS", "NODES_IN", "places_of_nodes"]
 
 _WORDS: Final = read_json(Path(str(files("petct_ext.reports") / "coordination.json")))
 
@@ -53,28 +53,13 @@ NODES_IN: Final = re.compile(
 """Nodes and the places where they are: "nodes in the neck, both axillae and the mediastinum"."""
 
 
-def coordinated_regions(text: str) -> list[tuple[int, int, str]]:
-    """Finds adjectives that share a head noun, and places whose nodes are meant.
-
-    Returns:
-        ``(start, end, region)`` of each adjective or place.
+def places_of_nodes(nodes: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of the places in a match of NODES_IN.
 
     Example:
-        >>> coordinated_regions("Thoracic and lumbar spine.")
-        [(0, 8, 'thoracic_spine'), (13, 19, 'lumbar_spine')]
-        >>> coordinated_regions("Nodes in the mediastinum.")
+        >>> places_of_nodes(NODES_IN.search("Nodes in the mediastinum."))
         [(13, 24, 'mediastinal_lymph_node')]
     """
-    found = [
-        (match.start(), match.end(), region)
-        for region, pattern in LIST_PATTERNS
-        for match in pattern.finditer(text)
-    ]
-    return found + [x for nodes in NODES_IN.finditer(text) for x in places_of_nodes(nodes)]
-
-
-def places_of_nodes(nodes: re.Match[str]) -> list[tuple[int, int, str]]:
-    """Returns ``(start, end, region)`` of the places in a match of NODES_IN."""
     return [
         (match.start(), match.end(), region)
         for region, pattern in _PLACES

@@ -14,8 +14,6 @@ __all__ = [
     "level_regions",
     "listed_stations",
     "sacral_region",
-    "station_regions",
-    "vertebral_regions",
 ]
 
 _SPINE: Final = {
@@ -68,24 +66,17 @@ _STATIONS: Final = {
 """Stations of the IASLC map (Rusch et al. 2009)."""
 
 
-def vertebral_regions(text: str) -> list[tuple[int, int, str]]:
-    """Finds vertebral levels ("T4", "L2/L3") and ranges ("T4-L2").
+def level_regions(match: re.Match[str]) -> list[tuple[int, int, str]]:
+    """Returns ``(start, end, region)`` of each part of the spine that a match of LEVEL names.
 
-    A range names every part of the spine it runs through. T stages ("T2 N1") and MRI weightings
-    are not levels. The joint "L5/S1" counts as lumbar.
-
-    Returns:
-        ``(start, end, region)``.
+    A range names every part that it runs through. T stages ("T2 N1") and MRI weightings are not
+    levels. The joint "L5/S1" counts as lumbar.
 
     Example:
-        >>> [region for _, _, region in vertebral_regions("Lesions from T4 to L2.")]
+        >>> match = LEVEL.search("Lesions from T4 to L2.")
+        >>> [region for _, _, region in level_regions(match)]
         ['thoracic_spine', 'lumbar_spine']
     """
-    return [found for match in LEVEL.finditer(text) for found in level_regions(match)]
-
-
-def level_regions(match: re.Match[str]) -> list[tuple[int, int, str]]:
-    """Returns ``(start, end, region)`` of each part of the spine that a match of LEVEL names."""
     first, number = _letter(match["first"]), int(match["n"])
     if not 1 <= number <= _LAST[first]:
         return []
@@ -98,26 +89,16 @@ def level_regions(match: re.Match[str]) -> list[tuple[int, int, str]]:
     return [(match.start(), match.end(), _SPINE[letter]) for letter in letters]
 
 
-def station_regions(text: str) -> list[tuple[int, int, str]]:
-    """Finds thoracic lymph node stations ("4R", "station 7", "stations 4R, 7 and 10L").
-
-    Returns:
-        ``(start, end, region)``; the span of a code ends with its letter, which gives the side.
-
-    Example:
-        >>> [region for _, _, region in station_regions("Stations 4R, 7 and 10L.")]
-        ['paratracheal_lymph_node', 'carinal_lymph_node', 'hilar_lymph_node']
-    """
-    found = [x for match in STATION_LIST.finditer(text) for x in listed_stations(match)]
-    found += [x for match in CODE.finditer(text) for x in code_region(match)]
-    return sorted(set(found))
-
-
 def listed_stations(match: re.Match[str]) -> list[tuple[int, int, str]]:
     """Returns ``(start, end, region)`` of the stations in a match of STATION_LIST.
 
     A number without a letter counts only after the word station, or after the word level in a
     list that holds a number with a letter or one above 6: "level 2" alone is a level of the neck.
+
+    Example:
+        >>> match = STATION_LIST.search("Stations 4R, 7 and 10L.")
+        >>> [region for _, _, region in listed_stations(match)]
+        ['paratracheal_lymph_node', 'carinal_lymph_node', 'hilar_lymph_node']
     """
     codes = list(_NUMBER.finditer(match.string, match.start("codes"), match.end("codes")))
     is_station = "station" in match[0].lower() or any(c[2] or int(c[1]) > 6 for c in codes)

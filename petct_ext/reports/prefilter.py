@@ -27,7 +27,7 @@ from petct_ext.errors import InputDataError
 
 __all__ = ["PatternIndex", "first_letters", "is_guarded"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _LENGTHS: Final = (14, 8, 5, 3)
 """How many first letters tell patterns apart: the longest that needs few enough entries."""
@@ -41,15 +41,15 @@ _ZERO_WIDTH: Final = (ops.AT, ops.ASSERT, ops.ASSERT_NOT)
 _REPEATS: Final = (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT)
 
 
-class PatternIndex(Generic[T]):
+class PatternIndex(Generic[_T]):
     """Patterns by the letters that they can begin with.
 
     Args:
         patterns: pairs of what a match stands for and its compiled pattern.
     """
 
-    def __init__(self, patterns: Iterable[tuple[T, re.Pattern[str]]]) -> None:
-        self._names: list[T] = []
+    def __init__(self, patterns: Iterable[tuple[_T, re.Pattern[str]]]) -> None:
+        self._names: list[_T] = []
         self._patterns: list[re.Pattern[str]] = []
         self._guarded: dict[int, Any] = {}
         self._everywhere: list[int] = []
@@ -70,7 +70,7 @@ class PatternIndex(Generic[T]):
         self._words: dict[str, bool] = {}
         self._places: dict[str, tuple[int, ...]] = {}
 
-    def find(self, text: str, *, deadline_s: float | None = None) -> list[tuple[int, int, T, Any]]:
+    def find(self, text: str, *, deadline_s: float | None = None) -> list[tuple[int, int, _T, Any]]:
         """Returns ``(start, end, name, match)`` of every match that is not empty.
 
         Args:
@@ -113,7 +113,9 @@ class PatternIndex(Generic[T]):
         except TimeoutError:
             raise _too_slow(text, guarded.pattern) from None
 
-    def _run_everywhere(self, text: str, deadline_s: float | None) -> list[tuple[int, int, T, Any]]:
+    def _run_everywhere(
+        self, text: str, deadline_s: float | None
+    ) -> list[tuple[int, int, _T, Any]]:
         found = []
         for number in self._everywhere:
             guarded = self._guarded.get(number)

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
+
 __all__ = [
     "auroc",
     "auroc_draws",
@@ -23,7 +25,6 @@ __all__ = [
     "weight_blocks",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 _LARGEST_TABLE: Final = 20_000_000
 """Pairs of exams, or weights, that are held in memory at a time."""

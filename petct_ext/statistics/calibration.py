@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ReliabilityBins", "brier_score", "expected_calibration_error", "reliability_bins"]
+from petct_ext.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["ReliabilityBins", "brier_score", "expected_calibration_error", "reliability_bins"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.bootstrap import auroc, percentile_interval
 from petct_ext.statistics.delong import DeLongResult, delong_test
@@ -34,7 +35,6 @@ __all__ = [
     "compare_experiments",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 ALL_TASKS: Final = "all tasks"
 """What the row of the mean over tasks is called in the column ``task``."""

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-__all__ = ["DeLongResult", "delong_interval", "delong_test", "placements"]
+from petct_ext.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["DeLongResult", "delong_interval", "delong_test", "placements"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.statistics.bootstrap import auroc, percentile_interval
 from petct_ext.statistics.comparison import ALL_TASKS
 from petct_ext.statistics.predictions import Experiment, task_title
@@ -20,8 +20,6 @@ from petct_ext.statistics.region_table import RegionTable
 from petct_ext.statistics.resampling import mean_over_tasks, resample_areas
 
 __all__ = ["as_ensemble", "ensemble_table"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def as_ensemble(experiment: Experiment) -> Experiment:

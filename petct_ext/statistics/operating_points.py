@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
+
 __all__ = [
     "OperatingPoint",
     "average_precision",
@@ -18,8 +20,6 @@ __all__ = [
     "sensitivity",
     "specificity",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
 from petct_ext.statistics.delong import placements
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "unpaired_test",
 ]
 
-Floats = npt.NDArray[np.float64]
 _BLOCK = 2_000
 
 

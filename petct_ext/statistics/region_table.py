@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.bootstrap import auroc, mean_draws, percentile_interval
 from petct_ext.statistics.calibration import brier_score, expected_calibration_error
@@ -29,7 +29,6 @@ from petct_ext.tables.contract import write_csv
 
 __all__ = ["RegionTable", "region_table", "write_region_table"]
 
-Floats = npt.NDArray[np.float64]
 
 _MEASURES: Final = (
     "average_precision",

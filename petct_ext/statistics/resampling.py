@@ -10,12 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
 from petct_ext.statistics.bootstrap import mean_auroc_draws, weight_blocks
 from petct_ext.statistics.predictions import Experiment
 
 __all__ = ["mean_over_tasks", "resample_areas"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def resample_areas(experiments: Sequence[Experiment], *, num_draws: int, seed: int) -> list[Floats]:

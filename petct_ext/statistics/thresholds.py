@@ -12,12 +12,11 @@ from math import floor
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.statistics.predictions import Experiment
 
 __all__ = ["Thresholds", "choose_thresholds", "fixed_threshold", "threshold_for_sensitivity"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

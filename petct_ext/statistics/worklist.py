@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.statistics.predictions import Experiment, task_title
 
 __all__ = [
@@ -22,8 +23,6 @@ __all__ = [
     "triage_curve",
     "triage_table",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 def triage_curve(prob: npt.ArrayLike, target: npt.ArrayLike) -> Floats:

@@ -17,7 +17,6 @@ from petct_ext.survival.time_dependent import brier_at
 
 __all__ = ["Calibration", "calibration_at", "calibration_slope"]
 
-Floats = npt.NDArray[np.float64]
 
 _MOST_GROUPS: Final = 5
 _DEATHS_PER_GROUP: Final = 5

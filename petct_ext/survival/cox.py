@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox_checks import (
     collinearity,
@@ -34,7 +35,6 @@ from petct_ext.survival.partial_likelihood import (
 
 __all__ = ["CoxModel", "LikelihoodRatioTest", "fit_cox", "likelihood_ratio_test"]
 
-Floats = npt.NDArray[np.float64]
 
 _LARGEST_SE: Final = 10.0
 """Standard errors (per SD of the covariate) beyond it mean that the estimate ran away."""

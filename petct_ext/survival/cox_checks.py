@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import linalg
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 
 __all__ = ["collinearity", "near_collinearity", "require_usable", "separation"]
 
-Floats = npt.NDArray[np.float64]
 
 _LARGEST_INFLATION: Final = 10.0
 

@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
+
 __all__ = ["concordance", "concordance_draws"]
 
-Floats = npt.NDArray[np.float64]
 
 _LARGEST_TABLE: Final = 4_000_000
 """Pairs of patients that are held in memory at a time."""

@@ -17,9 +17,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
+
 __all__ = ["DeathTerms", "Maximum", "Ties", "baseline_hazard", "death_terms", "maximize"]
 
-Floats = npt.NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
 
 _MOST_STEPS: Final = 50

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from petct_ext.arrays import Floats
 from petct_ext.statistics.bootstrap import draw_weights, percentile_interval
 from petct_ext.survival.calibration import Calibration, calibration_at, calibration_slope
 from petct_ext.survival.discrimination import concordance, concordance_draws
@@ -18,7 +19,6 @@ from petct_ext.survival.time_dependent import time_dependent_auroc, time_depende
 
 __all__ = ["HorizonScores", "Predictor", "concordance_numbers", "horizon_scores", "patient_weights"]
 
-Floats = npt.NDArray[np.float64]
 
 FEWEST_PATIENTS: Final = 5
 """Deaths, and survivors, from which on an area gets an interval: fewer make it far too narrow."""

@@ -19,13 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import CoxModel
 from petct_ext.survival.partial_likelihood import DeathTerms, death_terms
 
 __all__ = ["ProportionalHazards", "check_proportional_hazards", "schoenfeld_residuals"]
 
-Floats = npt.NDArray[np.float64]
 TimeTransform = Literal["km", "identity", "log"]
 
 _ALL: Final = "all covariates"

@@ -18,10 +18,10 @@ from petct_ext.figures.survival_performance import (
     draw_schoenfeld,
 )
 from petct_ext.files import write_json
+from petct_ext.statistics.permutation import holm
 from petct_ext.survival.analysis import SurvivalAnalysis
 from petct_ext.survival.covariates import region_title
 from petct_ext.survival.survival_curves import compare_groups, split_at, survival_curve
-from petct_ext.survival.univariable import holm
 from petct_ext.tables.contract import write_csv
 
 __all__ = ["write_analysis"]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.survival.covariates import learn_design
 from petct_ext.survival.cox import fit_cox, likelihood_ratio_test
@@ -39,7 +40,6 @@ __all__ = [
     "summarize_coverage",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 REGIONS: Final = ("liver", "skeleton", "lungs")
 """Regions whose true state is part of the hazard."""

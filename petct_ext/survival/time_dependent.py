@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from petct_ext.arrays import Floats
 from petct_ext.survival.outcomes import status_at
 
 __all__ = [
@@ -22,8 +23,6 @@ __all__ = [
     "time_dependent_auroc",
     "time_dependent_auroc_draws",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 def censoring_survival(

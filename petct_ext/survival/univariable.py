@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
+from petct_ext.statistics.permutation import holm
 from petct_ext.survival.covariates import (
     region_probabilities,
     region_title,
@@ -23,7 +23,7 @@ from petct_ext.survival.discrimination import concordance
 from petct_ext.survival.partial_likelihood import Ties
 from petct_ext.survival.patients import Patients, Selection
 
-__all__ = ["holm", "single_variable_models"]
+__all__ = ["single_variable_models"]
 
 _COLUMNS: Final = (
     "variable",
@@ -98,22 +98,6 @@ def single_variable_models(
     table.loc[of_region, "p_holm"] = holm(table.loc[of_region, "p_variable"])
     absent = pd.DataFrame(notes, columns=["variable", "covariate", "note"])
     return pd.concat([table, absent]).reindex(columns=_COLUMNS).reset_index(drop=True)
-
-
-def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Corrects p values for their number by Holm's method (1979); NaN are left out.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    corrected = np.full(len(p), np.nan)
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
-    return corrected
 
 
 def _other_regions(selection: Selection, predictions: pd.DataFrame | None) -> list[str]:

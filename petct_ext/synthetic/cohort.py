@@ -33,15 +33,15 @@ from petct_ext.synthetic.phantoms.dicom_files import (
     write_screenshot,
 )
 from petct_ext.synthetic.phantoms.images import (
-    Grid,
     PlacedLesion,
+    VoxelGrid,
     draw_ct,
     draw_lesions,
     draw_pet,
     place_lesions,
 )
 from petct_ext.synthetic.phantoms.scanner import (
-    SIZES,
+    SCAN_SIZES,
     acquire_ct,
     acquire_pet,
     scan_grids,
@@ -146,8 +146,8 @@ def _check(folder: Path, *, num_patients: int, seed: int, size: str, workers: in
     ):
         if value < least:
             raise InputDataError(f"{name} is {value}; it must be at least {least}.")
-    if size not in SIZES:
-        raise InputDataError(f"size is {size!r}; it must be one of {', '.join(SIZES)}.")
+    if size not in SCAN_SIZES:
+        raise InputDataError(f"size is {size!r}; it must be one of {', '.join(SCAN_SIZES)}.")
     settings = folder / "truth" / "settings.json"
     if not settings.exists():
         if folder.is_dir() and any(folder.iterdir()):
@@ -269,7 +269,7 @@ def _write_exam(patient_folder: Path | None, job: _Job, exam: Exam) -> None:
         write_screenshot(folder, pet, study=study)
 
 
-def _write_mask(path: Path, lesions: tuple[PlacedLesion, ...], grid: Grid) -> None:
+def _write_mask(path: Path, lesions: tuple[PlacedLesion, ...], grid: VoxelGrid) -> None:
     image = nib.Nifti1Image(draw_lesions(lesions, grid=grid), grid.affine())
     with atomic_path(path) as partial:
         nib.save(image, partial)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EpochSaver"]
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
-class EpochSaver(ABC, Generic[Item]):
+class EpochSaver(ABC, Generic[_Item]):
     """Ignite handler that collects items of every batch and writes them when the epoch is complete.
 
     An epoch that fails writes nothing and leaves an earlier file as it is, provided that
@@ -29,7 +29,7 @@ class EpochSaver(ABC, Generic[Item]):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._items: list[Item] = []
+        self._items: list[_Item] = []
 
     def attach(self, engine: Engine) -> None:
         """Registers the handler; MONAI calls this for every entry of ``val_handlers``."""
@@ -38,11 +38,11 @@ class EpochSaver(ABC, Generic[Item]):
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._finish)
 
     @abstractmethod
-    def collect(self, batch: Any, output: Any) -> Iterable[Item]:
+    def collect(self, batch: Any, output: Any) -> Iterable[_Item]:
         """Returns the items of one batch, given the batch and the output of the engine."""
 
     @abstractmethod
-    def write(self, items: Sequence[Item]) -> None:
+    def write(self, items: Sequence[_Item]) -> None:
         """Writes the items of the whole epoch, in the order of the batches, to ``self.path``."""
 
     def _start(self, engine: Engine) -> None:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from petct_ext.errors import OutputError
-from petct_ext.figures.overlays import Finding, _coronal, _coronal_slice, draw_overlay
+from petct_ext.figures.overlays import ShownRegion, _coronal, _coronal_slice, draw_overlay
 
 SHAPE = (24, 16, 40)
 Volume = npt.NDArray[np.float32]
@@ -22,7 +22,7 @@ def volumes() -> tuple[Volume, Volume]:
 
 
 def draw(path: Path, pet: Volume, attention: Volume | None = None, *, findings: int = 1) -> Volume:
-    one = Finding("Liver", 0.8, float("nan"), volumes()[0] if attention is None else attention)
+    one = ShownRegion("Liver", 0.8, float("nan"), volumes()[0] if attention is None else attention)
     draw_overlay(
         path, pet, volumes()[1], [one] * findings, spacing_mm=(8.0, 8.0, 11.0), caption="exam E1"
     )
@@ -82,7 +82,7 @@ def test_ct_slice_passes_the_hottest_voxel_of_the_trunk() -> None:
 @pytest.mark.parametrize("num_slices", [1, 2, 5])
 def test_few_slices_can_be_drawn(tmp_path: Path, num_slices: int) -> None:
     pet, ct = (volume[:, :, :num_slices] for volume in volumes())
-    finding = Finding("Liver", 0.5, 1.0, pet)
+    finding = ShownRegion("Liver", 0.5, 1.0, pet)
     draw_overlay(tmp_path / "a.png", pet, ct, [finding], spacing_mm=(8, 8, 11), caption="")
     assert imread(tmp_path / "a.png").std() > 0
 

@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Engine
 
 from petct_ext.errors import InputDataError, OutputError
-from petct_ext.keys import MENTION_LABEL, MENTION_PROB, MENTION_RULE, MENTIONS
+from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_PROB, MENTION_RULE
 from petct_ext.labeler.mention_saver import MentionSaver, MentionScoreSaver
 from petct_ext.tables.schemas import MENTIONS as MENTIONS_TABLE
 from petct_ext.tables.schemas import read_table
@@ -29,8 +29,8 @@ def place(exam_id: str, start: int) -> dict[str, Any]:
 
 
 BATCHES: list[dict[str, Any]] = [
-    {MENTIONS: [place("b", 7), place("a", 9)], MENTION_PROB: torch.tensor([[0.75], [0.25]])},
-    {MENTIONS: [place("a", 3)], MENTION_PROB: torch.tensor([[1.0]])},
+    {MENTION_PLACES: [place("b", 7), place("a", 9)], MENTION_PROB: torch.tensor([[0.75], [0.25]])},
+    {MENTION_PLACES: [place("a", 3)], MENTION_PROB: torch.tensor([[1.0]])},
 ]
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from petct_ext.keys import (
     MENTION_LABEL,
+    MENTION_PLACES,
     MENTION_PROB,
     MENTION_RULE,
     MENTION_TOKENS,
-    MENTIONS,
     REFERENCE,
     TOKEN_IDS,
 )
@@ -63,7 +63,7 @@ def test_tokens_of_a_mention_are_its_words() -> None:
 
 def test_places_of_mentions_stay_those_in_the_report() -> None:
     (window,) = TokenizeReportd(TOKENIZER)(item(liver=0))
-    assert window[MENTIONS] == [
+    assert window[MENTION_PLACES] == [
         {
             "exam_id": "a",
             "section": "findings",
@@ -78,7 +78,7 @@ def test_places_of_mentions_stay_those_in_the_report() -> None:
 def test_long_sentence_becomes_windows_that_keep_every_mention() -> None:
     windows = TokenizeReportd(TOKENIZER, max_length=7)(item(liver=0, spleen=1))
     assert len(windows) == 2
-    assert [m["region"] for w in windows for m in w[MENTIONS]] == ["liver", "spleen"]
+    assert [m["region"] for w in windows for m in w[MENTION_PLACES]] == ["liver", "spleen"]
 
 
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=12), st.data())

@@ -20,7 +20,7 @@ from petct_ext.pipeline.design_tables import (
 )
 from petct_ext.pipeline.designs import (
     DESIGNS,
-    REFERENCE,
+    REFERENCE_DESIGN,
     choose_designs,
     with_true_labels,
 )
@@ -53,9 +53,9 @@ def scored(table: pd.DataFrame, *groups: RegionGroup) -> pd.DataFrame:
 
 
 def test_worse_design_loses_by_the_difference_of_the_means() -> None:
-    table = scored(predictions({"sum": 0.1, REFERENCE: 0.6}), RegionGroup("three", REGIONS))
-    assert table["design"].tolist() == [REFERENCE, "sum"]  # in the order of DESIGNS
-    default, worse = (table[table["design"] == n].iloc[0] for n in (REFERENCE, "sum"))
+    table = scored(predictions({"sum": 0.1, REFERENCE_DESIGN: 0.6}), RegionGroup("three", REGIONS))
+    assert table["design"].tolist() == [REFERENCE_DESIGN, "sum"]  # in the order of DESIGNS
+    default, worse = (table[table["design"] == n].iloc[0] for n in (REFERENCE_DESIGN, "sum"))
     assert default["auroc"] > 0.95 > 0.8 > worse["auroc"]
     assert worse["difference"] == pytest.approx(worse["auroc"] - default["auroc"])
     assert worse["difference_ci_low"] < worse["difference"] < worse["difference_ci_high"] < 0
@@ -67,17 +67,17 @@ def test_worse_design_loses_by_the_difference_of_the_means() -> None:
 
 
 def test_design_without_all_regions_of_a_group_is_not_in_it() -> None:
-    table = predictions({REFERENCE: 0.5, "single_task": 0.4})
-    table = table[(table["experiment"] == REFERENCE) | (table["task"] == "liver")]
+    table = predictions({REFERENCE_DESIGN: 0.5, "single_task": 0.4})
+    table = table[(table["experiment"] == REFERENCE_DESIGN) | (table["task"] == "liver")]
     rows = scored(table, RegionGroup("three", REGIONS), RegionGroup("one", ("liver",)))
     assert rows.groupby("group")["design"].apply(list).to_dict() == {
-        "three": [REFERENCE],
-        "one": [REFERENCE, "single_task"],
+        "three": [REFERENCE_DESIGN],
+        "one": [REFERENCE_DESIGN, "single_task"],
     }
 
 
 def test_group_without_positives_has_no_rows() -> None:
-    table = predictions({REFERENCE: 0.5, "sum": 0.4})
+    table = predictions({REFERENCE_DESIGN: 0.5, "sum": 0.4})
     rare = RegionGroup("rare", ("spine",), min_positives=30)
     assert set(scored(table, rare, RegionGroup("three", REGIONS))["group"]) == {"three"}
 
@@ -91,7 +91,7 @@ def measured(factor: float) -> pd.DataFrame:
     """Exams in which a map has ``factor`` times what chance has."""
     rng = np.random.default_rng(0)
     rows = [
-        {"design": REFERENCE, "seed": seed, "exam_id": exam, "region": region, "map": name,
+        {"design": REFERENCE_DESIGN, "seed": seed, "exam_id": exam, "region": region, "map": name,
          "box": box, "mass": factor * chance, "chance": chance, "best": 0.9,
          "hit": 1.0, "hit_chance": 0.1}
         for box in ("lesion", "region")
@@ -120,7 +120,7 @@ def test_maps_without_mass_are_left_out() -> None:
 
 
 def test_page_and_figures_say_that_patients_are_artificial() -> None:
-    table = scored(predictions({REFERENCE: 0.6, "sum": 0.1}), RegionGroup("three", REGIONS))
+    table = scored(predictions({REFERENCE_DESIGN: 0.6, "sum": 0.1}), RegionGroup("three", REGIONS))
     places = localization_table(measured(2.0), patients=PATIENTS, num_bootstrap=100)
     page = designs_page(table, places, facts="made up")
     assert "Artificial patients" in page
@@ -144,7 +144,7 @@ def test_every_design_builds_a_network(name: str) -> None:
 
 
 def test_default_is_always_trained_and_first() -> None:
-    assert [design.name for design in choose_designs(["sum"])] == [REFERENCE, "sum"]
+    assert [design.name for design in choose_designs(["sum"])] == [REFERENCE_DESIGN, "sum"]
     with pytest.raises(InputDataError, match=r"no design 'summ'.*Did you mean 'sum'"):
         choose_designs(["summ"])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, MENTIONS, TOKEN_IDS
+from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.batches import CollateWindows
 from petct_ext.labeler.transforms import TokenizeReportd
 from petct_ext.labeler.vocabulary import learn_vocabulary
@@ -105,5 +105,5 @@ def test_batch_pads_tokens_and_points_to_rows() -> None:
     assert batch[TOKEN_IDS].dtype == torch.int64
     assert batch[MENTION_TOKENS][:, 0].tolist() == [0, 1]
     assert batch[TOKEN_IDS][1, -1] == 0
-    assert [m["region"] for m in batch[MENTIONS]] == ["left_lungs", "liver"]
+    assert [m["region"] for m in batch[MENTION_PLACES]] == ["left_lungs", "liver"]
     assert all(math.isnan(x) for x in batch[MENTION_LABEL].flatten().tolist())

@@ -14,7 +14,7 @@ import pytest
 
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
-from petct_ext.pipeline.designs import REFERENCE
+from petct_ext.pipeline.designs import REFERENCE_DESIGN
 from tests.conftest import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "compare_designs.py"
@@ -103,13 +103,13 @@ def test_one_failed_training_leaves_the_others_and_nothing_is_trained_twice(work
     assert done.returncode == 3, done.stderr[-3000:]
     assert "left out: single_task, seed 0" in done.stderr
     table = pd.read_csv(out / "designs.csv")
-    assert set(table["design"]) == {REFERENCE}
+    assert set(table["design"]) == {REFERENCE_DESIGN}
     assert table["auroc"].between(0, 1).all()
     places = pd.read_csv(out / "localization.csv")
     assert {"liver", "abdomen", "full"} <= set(places["region"])
     assert "Artificial patients" in (out / "designs.md").read_text()
     assert {path.name for path in out.glob("*.png")} == {"designs.png", "localization.png"}
-    again = compare(*command, "--designs", REFERENCE)
+    again = compare(*command, "--designs", REFERENCE_DESIGN)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "train attention, seed 0: done before" in again.stderr
     assert "predict attention, seed 0: done before" in again.stderr

@@ -21,13 +21,13 @@ import pydicom
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from petct_ext.arrays import FloatArray
 from petct_ext.dicom.files.slice_file import SliceFile, numbers
 from petct_ext.errors import InputDataError
 
 __all__ = ["AIR_HU", "rescale", "stored_frames"]
 
 StoredArray: TypeAlias = npt.NDArray[np.integer]
-FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 AIR_HU = -1024.0
 """What stands where a CT measured nothing; its smallest value."""

@@ -25,7 +25,7 @@ __all__ = [
     "texts",
 ]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def texts(datasets: Sequence[pydicom.Dataset], keyword: str) -> list[str]:
@@ -112,7 +112,7 @@ def private_element(
     return None if text is None else (text, None)
 
 
-def converted(kind: Callable[[str], T | None], text: str) -> T | None:
+def converted(kind: Callable[[str], _T | None], text: str) -> _T | None:
     """Returns a text as pydicom's type of a date or time (DA, TM, DT), None if it is none."""
     try:
         return kind(text)

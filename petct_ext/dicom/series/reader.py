@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.tag import Tag
 
+from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.files.decoding import rescale, stored_frames
 from petct_ext.dicom.files.slice_file import SliceFile, SliceReader, numbers
 from petct_ext.dicom.series.enhanced import flat_frames, is_enhanced
@@ -24,8 +24,6 @@ from petct_ext.errors import InputDataError
 
 __all__ = ["SeriesVolume", "read_series"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
-Affine: TypeAlias = npt.NDArray[np.float64]
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How far slices may differ: 0.1 mm over 512 pixels, 0.25 mm at 250 mm from the center.

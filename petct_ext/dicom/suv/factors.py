@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 
+from petct_ext.arrays import Floats
 from petct_ext.dicom.files.header_values import common_text, private_element
 from petct_ext.dicom.suv.arithmetic import frame_decay_correction, suv_bw_scale
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
@@ -38,7 +38,6 @@ from petct_ext.errors import InputDataError
 
 __all__ = ["SuvFactors", "suv_bw_factors"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _PHILIPS = (0x7053, "Philips PET Private Group")
 _PHILIPS_SUV = (0x00, "SUV factor")
@@ -62,7 +61,7 @@ class SuvFactors:
         warnings: what was assumed, one sentence each.
     """
 
-    factors: FloatArray
+    factors: Floats
     audit: list[dict[str, Any]]
     warnings: list[str]
 
@@ -121,7 +120,7 @@ def _require_attenuation_correction(datasets: Sequence[pydicom.Dataset], audit: 
         )
 
 
-def _from_gml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatArray:
+def _from_gml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats:
     kind = common_text(datasets, "SUVType")
     audit.element("SUVType", kind)
     factor = 1.0
@@ -137,7 +136,7 @@ def _from_gml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatArra
     return np.full(len(datasets), factor)
 
 
-def _from_bqml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatArray:
+def _from_bqml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats:
     weight_kg = body_weight_kg(datasets, audit)
     items = injections(datasets)
     nuclide = find_nuclide(items, audit)
@@ -213,7 +212,7 @@ def _uptake_s(
 
 def _uncorrected(
     datasets: Sequence[pydicom.Dataset], nuclide: Nuclide, *, half_life: float, audit: SuvAudit
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Returns, for each slice, the time from injection to its frame, and the decay within it."""
     for factor in {common_text([dataset], "DecayFactor") for dataset in datasets} - {""}:
         if abs(float(factor) - 1) > 1e-6:
@@ -240,7 +239,7 @@ def _uncorrected(
     return seconds, in_frame
 
 
-def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatArray:
+def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats:
     suv = _philips(datasets, _PHILIPS_SUV, audit)
     activity = _philips(datasets, _PHILIPS_ACTIVITY, audit)
     if suv is None and activity is None:
@@ -265,8 +264,8 @@ def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> FloatA
 def _cross_check(
     datasets: Sequence[pydicom.Dataset],
     *,
-    suv: FloatArray,
-    activity: FloatArray,
+    suv: Floats,
+    activity: Floats,
     audit: SuvAudit,
 ) -> None:
     try:
@@ -286,7 +285,7 @@ def _cross_check(
 
 def _philips(
     datasets: Sequence[pydicom.Dataset], element: tuple[int, str], audit: SuvAudit
-) -> FloatArray | None:
+) -> Floats | None:
     """Returns a factor of each slice, None if the first slice has none above zero."""
     group, creator = _PHILIPS
     tag, name = f"({group:04x},10{element[0]:02x})", f"Philips' {element[1]}"
@@ -312,7 +311,7 @@ def _philips(
     return factors
 
 
-_CONVERSIONS: dict[str, Callable[[Sequence[pydicom.Dataset], SuvAudit], FloatArray]] = {
+_CONVERSIONS: dict[str, Callable[[Sequence[pydicom.Dataset], SuvAudit], Floats]] = {
     "GML": _from_gml,
     "BQML": _from_bqml,
     "CNTS": _from_counts,

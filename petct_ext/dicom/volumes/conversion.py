@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
 from petct_ext import __version__
+from petct_ext.arrays import FloatArray
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
@@ -26,7 +27,7 @@ from petct_ext.dicom.volumes.nifti_pairs import (
     read_nifti_ct,
     read_nifti_pet,
 )
-from petct_ext.dicom.volumes.resampling import FloatArray, Grid, common_grid, resample
+from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
 

@@ -22,8 +22,9 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.series.reader import SeriesVolume
-from petct_ext.dicom.volumes.resampling import Affine, FloatArray, Grid
+from petct_ext.dicom.volumes.resampling import Grid
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 from scipy import ndimage, sparse
 
+from petct_ext.arrays import Affine, FloatArray
 from petct_ext.errors import InputDataError
 
 __all__ = ["Grid", "common_grid", "grid_to_series", "resample"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
-Affine: TypeAlias = npt.NDArray[np.float64]
 
 # Two grids count as parallel if treating them so moves no sample by more than this many voxels:
 # room for the sixth decimal of a direction cosine over 512 voxels, not for a patient's turn.

@@ -20,14 +20,14 @@ from petct_ext.errors import InputDataError
 from petct_ext.keys import EXAM_ID, IMAGE, LABEL, NUM_SLICES, SPLIT
 
 __all__ = [
-    "VOLUMES",
-    "PrepareExams",
+    "VOLUME_KEYS",
+    "PrepareExamBatch",
     "ThreadedDataLoader",
     "gather_exams",
     "stack_slices",
 ]
 
-VOLUMES: Final = "volumes"
+VOLUME_KEYS: Final = "volumes"
 """Key of a batch: for each exam a dictionary with all that its item holds of volumes."""
 
 
@@ -35,7 +35,7 @@ def gather_exams(exams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Joins exams into a batch without touching their volumes.
 
     Volumes differ in length and are still as stored;
-    :class:`petct_ext.scan.data.batches.PrepareExams` pads and stacks them on the device.
+    :class:`petct_ext.scan.data.batches.PrepareExamBatch` pads and stacks them on the device.
 
     Args:
         exams: items with ``label`` (R,), ``exam_id``, if they have it ``split``, and anything else,
@@ -47,7 +47,7 @@ def gather_exams(exams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     known = (LABEL, EXAM_ID, SPLIT)
     return {
-        VOLUMES: [{k: _plain(v) for k, v in exam.items() if k not in known} for exam in exams],
+        VOLUME_KEYS: [{k: _plain(v) for k, v in exam.items() if k not in known} for exam in exams],
         LABEL: default_collate([torch.as_tensor(exam[LABEL]) for exam in exams]),
         EXAM_ID: [exam[EXAM_ID] for exam in exams],
         SPLIT: [exam.get(SPLIT, "") for exam in exams],
@@ -98,7 +98,7 @@ class ThreadedDataLoader(DataLoader):
     wrapped in the traceback of a worker.
 
     The transforms of the data set must not be random: threads come in no fixed order. Random ones
-    run in :class:`petct_ext.scan.data.batches.PrepareExams`, one exam after the other.
+    run in :class:`petct_ext.scan.data.batches.PrepareExamBatch`, one exam after the other.
 
     Args:
         dataset: the exams.
@@ -149,7 +149,7 @@ class ThreadedDataLoader(DataLoader):
         return self.collate_fn([item.result() for item in items])
 
 
-class PrepareExams(PrepareBatch):
+class PrepareExamBatch(PrepareBatch):
     """Moves volumes to the device, transforms each exam there, pads and stacks them.
 
     Windows, crops and resizing take a GPU a millisecond and a CPU a tenth of a second. The volumes
@@ -192,7 +192,7 @@ class PrepareExams(PrepareBatch):
         names = batchdata[EXAM_ID]
         images = [
             self._image(item, name, device=device, non_blocking=non_blocking)
-            for item, name in zip(batchdata.pop(VOLUMES), names, strict=True)
+            for item, name in zip(batchdata.pop(VOLUME_KEYS), names, strict=True)
         ]
         image, num_slices = stack_slices(images, names)
         label = batchdata[LABEL].to(device=device, non_blocking=non_blocking)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.keys import EXAM_ID, IMAGE, PET
 from petct_ext.ontology import RegionOntology
@@ -27,7 +28,6 @@ from petct_ext.tables.schemas import IDENTIFIERS, Column, Kind, Schema, read_tab
 
 __all__ = ["BOXES", "box_shares", "localize_exams", "mass_inside", "read_boxes"]
 
-Floats = npt.NDArray[np.float64]
 Size = tuple[int, int, int]
 
 _LOW: Final = ["x_low_mm", "y_low_mm", "z_low_mm"]

@@ -31,13 +31,13 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
+from petct_ext.arrays import FloatArray
 from petct_ext.dicom.files.headers import NOT_DICOM, FileHeader, HeaderReader, UnreadFile
 from petct_ext.dicom.files.walk import walk_files
 from petct_ext.dicom.series.exam_choice import choose_exams
 from petct_ext.dicom.series.groups import Series, Study, group_studies
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import suv_bw_factors
-from petct_ext.dicom.volumes.resampling import FloatArray
 from petct_ext.errors import InputDataError, did_you_mean
 
 __all__ = ["STORED", "UNITS", "DicomExamReader"]

@@ -20,18 +20,12 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys
 
+from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.volumes.conversion import HU_RANGE, GridChoice
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.dicom.volumes.nifti import nifti_grid, write_nifti
-from petct_ext.dicom.volumes.resampling import (
-    Affine,
-    FloatArray,
-    Grid,
-    common_grid,
-    grid_to_series,
-    resample,
-)
+from petct_ext.dicom.volumes.resampling import Grid, common_grid, grid_to_series, resample
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.keys import CT, PET

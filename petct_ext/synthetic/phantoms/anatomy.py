@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from petct_ext.arrays import FloatArray
 from petct_ext.files import read_json
 from petct_ext.synthetic.patients import Exam, Patient
-from petct_ext.synthetic.phantoms.shapes import Ellipsoid, FloatArray, Outline, Shape, Tube
+from petct_ext.synthetic.phantoms.shapes import Ellipsoid, Outline, Shape, Tube
 
 __all__ = [
     "Body",
@@ -47,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class BodyFrame:
     """How reference coordinates become those of a patient.
 
     Attributes:
@@ -104,7 +105,7 @@ class Body:
         back_mm: y of the lowest point of the back, where the table begins.
     """
 
-    frame: Frame
+    frame: BodyFrame
     arms_up: bool
     parts: tuple[Part, ...]
     boxes: FloatArray
@@ -175,14 +176,14 @@ def organ_at(points: FloatArray, body: Body) -> list[str]:
     return found
 
 
-def _frame(patient: Patient, daily: np.random.Generator) -> Frame:
+def _frame(patient: Patient, daily: np.random.Generator) -> BodyFrame:
     stature = patient.height_m / _REFERENCE_HEIGHT_M
     body_mass_index = patient.weight_kg / patient.height_m**2
     girth = float(np.clip(stature**0.5 * (1 + 0.010 * (body_mass_index - 24)), 0.86, 1.25))
     fat = float(np.clip(6 + 1.55 * (body_mass_index - 16), 3, 60))
     shift = tuple(float(v) for v in daily.normal(0.0, 2.5, 2))
     fat *= 1.2 if patient.sex == "F" else 1.0
-    return Frame(patient.sex, stature, girth, fat, (shift[0], shift[1]))
+    return BodyFrame(patient.sex, stature, girth, fat, (shift[0], shift[1]))
 
 
 @cache
@@ -197,7 +198,7 @@ def _expand(anatomy: dict[str, Any]) -> list[dict[str, Any]]:
     return [*shapes[:at], *_bones(), *shapes[at:]]
 
 
-def _outlines(table: dict[str, Any], frame: Frame) -> tuple[Outline, Outline]:
+def _outlines(table: dict[str, Any], frame: BodyFrame) -> tuple[Outline, Outline]:
     """Returns the outline of the skin and that of the flesh below the fat."""
     rows = np.array(sorted(table["rows"]), np.float32)
     scales = frame.scales(rows[:, 0])
@@ -213,7 +214,7 @@ def _outlines(table: dict[str, Any], frame: Frame) -> tuple[Outline, Outline]:
 
 def _parts(
     entries: list[dict[str, Any]],
-    frame: Frame,
+    frame: BodyFrame,
     own: np.random.Generator,
     daily: np.random.Generator,
 ) -> tuple[list[Part], list[Part]]:
@@ -253,7 +254,7 @@ def _anchor(entry: dict[str, Any]) -> FloatArray:
     return np.asarray(np.mean(points, axis=0), np.float32)
 
 
-def _shape(entry: dict[str, Any], frame: Frame, size: float, anchor: FloatArray) -> Shape:
+def _shape(entry: dict[str, Any], frame: BodyFrame, size: float, anchor: FloatArray) -> Shape:
     if "path" in entry:
         path = anchor + size * (np.asarray(entry["path"], np.float32) - anchor)
         scales = frame.scales(path[:, 2])

@@ -22,8 +22,8 @@ from petct_ext.synthetic.patients import Exam, Patient
 from petct_ext.synthetic.phantoms.scanner import decayed_fraction
 
 __all__ = [
+    "PhantomStudy",
     "SeriesWriter",
-    "Study",
     "Value",
     "new_study",
     "patient_id",
@@ -123,7 +123,7 @@ _DESCRIPTIONS = ("PET CT WHOLE BODY", "PET/CT SKULL TO THIGH", "FDG PET-CT ONCOL
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class PhantomStudy:
     """What all series of an exam share.
 
     Attributes:
@@ -167,12 +167,12 @@ def study_uid(patient: Patient, exam: Exam, *, seed: int) -> str:
     return str(_uid(seed, patient, exam, "study"))
 
 
-def new_study(patient: Patient, exam: Exam, *, seed: int) -> Study:
+def new_study(patient: Patient, exam: Exam, *, seed: int) -> PhantomStudy:
     """Draws what the facts of an exam leave open: times of the day, description, scanner."""
     rng = np.random.default_rng([seed, patient.number, 13, exam.number])
     midnight = datetime.combine(exam.exam_date, datetime.min.time())
     start = midnight + timedelta(seconds=int(rng.integers(8 * 3600, 16 * 3600)))
-    return Study(
+    return PhantomStudy(
         patient=patient,
         exam=exam,
         seed=seed,

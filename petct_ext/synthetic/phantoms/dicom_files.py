@@ -22,11 +22,16 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from petct_ext.arrays import FloatArray
 from petct_ext.synthetic.patients import Exam, Patient
-from petct_ext.synthetic.phantoms.dicom_encoding import SeriesWriter, Study, Value, patient_id
-from petct_ext.synthetic.phantoms.images import Grid
+from petct_ext.synthetic.phantoms.dicom_encoding import (
+    PhantomStudy,
+    SeriesWriter,
+    Value,
+    patient_id,
+)
+from petct_ext.synthetic.phantoms.images import VoxelGrid
 from petct_ext.synthetic.phantoms.scanner import HALF_LIFE_S, decayed_fraction
-from petct_ext.synthetic.phantoms.shapes import FloatArray
 
 __all__ = ["write_ct_series", "write_localizer", "write_pet_series", "write_screenshot"]
 
@@ -35,7 +40,7 @@ _BED_MM = 130.0
 _STORED_MAX = 32767
 
 
-def write_ct_series(folder: Path, hu: FloatArray, *, grid: Grid, study: Study) -> Path:
+def write_ct_series(folder: Path, hu: FloatArray, *, grid: VoxelGrid, study: PhantomStudy) -> Path:
     """Writes a CT series of axial slices.
 
     Args:
@@ -78,7 +83,7 @@ def write_ct_series(folder: Path, hu: FloatArray, *, grid: Grid, study: Study) -
 
 
 def write_pet_series(
-    folder: Path, suv: FloatArray, *, grid: Grid, study: Study, corrected: bool = True
+    folder: Path, suv: FloatArray, *, grid: VoxelGrid, study: PhantomStudy, corrected: bool = True
 ) -> Path:
     """Writes a PET series in Bq/mL with a rescale slope per slice.
 
@@ -119,7 +124,7 @@ def write_pet_series(
     return path
 
 
-def write_localizer(folder: Path, hu: FloatArray, *, grid: Grid, study: Study) -> Path:
+def write_localizer(folder: Path, hu: FloatArray, *, grid: VoxelGrid, study: PhantomStudy) -> Path:
     """Writes the frontal projection with which a scan is planned, one CT image.
 
     Args:
@@ -152,7 +157,7 @@ def write_localizer(folder: Path, hu: FloatArray, *, grid: Grid, study: Study) -
     return _write_one(folder, base, image)
 
 
-def write_screenshot(folder: Path, suv: FloatArray, *, study: Study) -> Path:
+def write_screenshot(folder: Path, suv: FloatArray, *, study: PhantomStudy) -> Path:
     """Writes a secondary capture such as workstations add: a frontal view of the uptake.
 
     Args:
@@ -178,7 +183,7 @@ def write_screenshot(folder: Path, suv: FloatArray, *, study: Study) -> Path:
     return _write_one(folder, base, image)
 
 
-def _series(study: Study, kind: str, *, number: int, description: str) -> Dataset:
+def _series(study: PhantomStudy, kind: str, *, number: int, description: str) -> Dataset:
     """Returns the elements that every image of a series shares, without geometry and pixels."""
     patient, exam = study.patient, study.exam
     modality = kind.split()[0]
@@ -218,7 +223,9 @@ def _series(study: Study, kind: str, *, number: int, description: str) -> Datase
     return base
 
 
-def _set_pet_elements(base: Dataset, study: Study, grid: Grid, *, corrected: bool) -> None:
+def _set_pet_elements(
+    base: Dataset, study: PhantomStudy, grid: VoxelGrid, *, corrected: bool
+) -> None:
     base.ImageType = ["ORIGINAL", "PRIMARY"]
     base.SeriesType = ["WHOLE BODY", "IMAGE"]
     base.Units = "BQML"
@@ -239,7 +246,7 @@ def _set_pet_elements(base: Dataset, study: Study, grid: Grid, *, corrected: boo
     base.PatientGantryRelationshipCodeSequence = Sequence([_code("102540008", "headfirst")])
 
 
-def _frame(study: Study, *, bed: int) -> dict[str, Value]:
+def _frame(study: PhantomStudy, *, bed: int) -> dict[str, Value]:
     """Returns the elements that say when the bed position of a slice was measured."""
     begin_s = bed * study.frame_s
     begin = study.pet_start + timedelta(seconds=begin_s)
@@ -259,7 +266,7 @@ def _stored_activity(activity: FloatArray) -> dict[str, Value]:
     return {"RescaleSlope": slope, "PixelData": _rows(stored)}
 
 
-def _injection(study: Study) -> Dataset:
+def _injection(study: PhantomStudy) -> Dataset:
     injected = study.pet_start - timedelta(minutes=study.exam.uptake_minutes)
     item = Dataset()
     item.Radiopharmaceutical = "Fluorodeoxyglucose F^18^"
@@ -282,7 +289,7 @@ def _code(value: str, meaning: str) -> Dataset:
     return item
 
 
-def _set_geometry(base: Dataset, grid: Grid) -> None:
+def _set_geometry(base: Dataset, grid: VoxelGrid) -> None:
     base.Rows, base.Columns = grid.shape[1], grid.shape[0]
     base.PixelSpacing = [_number(grid.spacing_mm[1]), _number(grid.spacing_mm[0])]
     base.SliceThickness = _number(grid.spacing_mm[2])
@@ -307,7 +314,7 @@ def _slice(base: Dataset, number: int, position: tuple[float, float, float]) -> 
     }
 
 
-def _slices(grid: Grid) -> Iterator[tuple[int, tuple[float, float, float]]]:
+def _slices(grid: VoxelGrid) -> Iterator[tuple[int, tuple[float, float, float]]]:
     """Yields index and LPS position of the first pixel of each slice, from feet to head."""
     x, y, _ = grid.axes()
     for k in range(grid.shape[2]):
@@ -321,7 +328,7 @@ def _rows(plane: NDArray[Any]) -> bytes:
     return np.ascontiguousarray(plane[::-1, ::-1].T).tobytes()
 
 
-def _bed_numbers(grid: Grid) -> NDArray[np.int64]:
+def _bed_numbers(grid: VoxelGrid) -> NDArray[np.int64]:
     """Returns the bed position of each slice; the first is at the thighs."""
     _, _, z = grid.axes()
     return np.asarray((z - z[0]) // _BED_MM, np.int64)

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from petct_ext.arrays import FloatArray
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.patients import Exam, Lesion, Patient, Physiology
 from petct_ext.synthetic.phantoms.anatomy import Body
-from petct_ext.synthetic.phantoms.shapes import FloatArray, Shape, Tube
+from petct_ext.synthetic.phantoms.shapes import Shape, Tube
 from petct_ext.synthetic.phantoms.sites import site_mm
 from petct_ext.synthetic.phantoms.tissues import HU, UPTAKE_SIGMA, organ_suv
 
-__all__ = ["Grid", "PlacedLesion", "draw_ct", "draw_lesions", "draw_pet", "place_lesions"]
+__all__ = ["PlacedLesion", "VoxelGrid", "draw_ct", "draw_lesions", "draw_pet", "place_lesions"]
 
 _AIR_HU = -1000.0
 _CHUNK_VOXELS = 400_000
@@ -30,7 +31,7 @@ _NECROTIC_FROM_MM = 45.0
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class VoxelGrid:
     """An axis-aligned grid.
 
     Attributes:
@@ -123,7 +124,7 @@ def draw_pet(
     physiology: Physiology,
     lesions: tuple[PlacedLesion, ...],
     *,
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
 ) -> FloatArray:
     """Draws the FDG uptake.
@@ -155,7 +156,7 @@ def draw_pet(
 
 
 def draw_ct(
-    body: Body, lesions: tuple[PlacedLesion, ...], *, grid: Grid, rng: np.random.Generator
+    body: Body, lesions: tuple[PlacedLesion, ...], *, grid: VoxelGrid, rng: np.random.Generator
 ) -> FloatArray:
     """Draws the CT numbers, with the table.
 
@@ -179,7 +180,7 @@ def draw_ct(
     return volume
 
 
-def draw_lesions(lesions: tuple[PlacedLesion, ...], *, grid: Grid) -> NDArray[np.uint8]:
+def draw_lesions(lesions: tuple[PlacedLesion, ...], *, grid: VoxelGrid) -> NDArray[np.uint8]:
     """Draws which lesion lies where.
 
     Args:
@@ -237,7 +238,7 @@ def _lesion_hu(region: str, rng: np.random.Generator) -> float:
 
 
 def _lesion_share(
-    placed: PlacedLesion, grid: Grid
+    placed: PlacedLesion, grid: VoxelGrid
 ) -> tuple[tuple[slice, ...], FloatArray, FloatArray]:
     """Returns a lesion's box, how much of each voxel it fills, and its dead core, in [0, 1]."""
     reach = placed.semi_axes_mm * 1.35
@@ -265,7 +266,7 @@ def _lesion_share(
     return tuple(box), share, _block_mean(core, grid, box)
 
 
-def _block_mean(fine: FloatArray, grid: Grid, box: list[slice]) -> FloatArray:
+def _block_mean(fine: FloatArray, grid: VoxelGrid, box: list[slice]) -> FloatArray:
     shape: list[int] = []
     for k, cut in enumerate(box):
         count = cut.stop - cut.start
@@ -274,7 +275,7 @@ def _block_mean(fine: FloatArray, grid: Grid, box: list[slice]) -> FloatArray:
 
 
 def _paint_body(
-    volume: FloatArray, body: Body, value_of: Callable[[str], float], grid: Grid
+    volume: FloatArray, body: Body, value_of: Callable[[str], float], grid: VoxelGrid
 ) -> None:
     axes = grid.axes()
     edge = np.float32(np.prod(grid.spacing_mm) ** (1 / 3))
@@ -314,7 +315,7 @@ def _paint(
         target += share * (value - target)
 
 
-def _paint_table(volume: FloatArray, body: Body, grid: Grid) -> None:
+def _paint_table(volume: FloatArray, body: Body, grid: VoxelGrid) -> None:
     """Draws the curved table: a thin shell around foam, below the whole body."""
     x, y, _ = grid.axes()
     surface = body.back_mm - 6 + 0.00045 * np.square(x)

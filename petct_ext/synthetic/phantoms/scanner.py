@@ -13,14 +13,14 @@ from types import MappingProxyType
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d
 
+from petct_ext.arrays import FloatArray
 from petct_ext.errors import InputDataError
 from petct_ext.synthetic.phantoms.anatomy import Body
-from petct_ext.synthetic.phantoms.images import Grid
-from petct_ext.synthetic.phantoms.shapes import FloatArray
+from petct_ext.synthetic.phantoms.images import VoxelGrid
 
 __all__ = [
     "HALF_LIFE_S",
-    "SIZES",
+    "SCAN_SIZES",
     "ScanSize",
     "acquire_ct",
     "acquire_pet",
@@ -70,7 +70,7 @@ class ScanSize:
     slice_spacing_mm: float
 
 
-SIZES = MappingProxyType(
+SCAN_SIZES = MappingProxyType(
     {
         "full": ScanSize(128, 5.46875, 512, 0.976562, 3.27),
         "small": ScanSize(96, 7.291667, 128, 3.90625, 11.4),
@@ -79,12 +79,12 @@ SIZES = MappingProxyType(
 """``full`` as a clinical scanner; ``small`` has the same fields of view in fewer voxels."""
 
 
-def scan_grids(body: Body, *, size: str) -> tuple[Grid, Grid]:
+def scan_grids(body: Body, *, size: str) -> tuple[VoxelGrid, VoxelGrid]:
     """Returns the grids of the PET and of the CT, from head to thighs, at most 1012 mm.
 
     Args:
         body: the patient in the scanner.
-        size: a key of :data:`SIZES`.
+        size: a key of :data:`SCAN_SIZES`.
 
     Returns:
         PET grid, CT grid; same slices (77-89 if small, 268-310 if full), RAS+ mm.
@@ -92,9 +92,9 @@ def scan_grids(body: Body, *, size: str) -> tuple[Grid, Grid]:
     Raises:
         InputDataError: if the size is unknown.
     """
-    if size not in SIZES:
-        raise InputDataError(f"size is {size!r}; it must be one of {', '.join(SIZES)}.")
-    chosen = SIZES[size]
+    if size not in SCAN_SIZES:
+        raise InputDataError(f"size is {size!r}; it must be one of {', '.join(SCAN_SIZES)}.")
+    chosen = SCAN_SIZES[size]
     step = chosen.slice_spacing_mm
     top = body.top_mm + _ABOVE_VERTEX_MM
     lowest = float(body.frame.heights(np.array([_LOWEST_Z], np.float32))[0])
@@ -102,9 +102,9 @@ def scan_grids(body: Body, *, size: str) -> tuple[Grid, Grid]:
     bottom = top - (num_slices - 1) * step
     bottom = round(float(bottom), 2)
 
-    def grid(matrix: int, spacing: float) -> Grid:
+    def grid(matrix: int, spacing: float) -> VoxelGrid:
         corner = -(matrix - 1) * spacing / 2
-        return Grid(
+        return VoxelGrid(
             (matrix, matrix, num_slices), (spacing, spacing, step), (corner, corner, bottom)
         )
 
@@ -123,7 +123,7 @@ def acquire_pet(
     suv: FloatArray,
     body: Body,
     *,
-    grid: Grid,
+    grid: VoxelGrid,
     bq_per_g: float,
     frame_s: float,
     rng: np.random.Generator,
@@ -159,7 +159,7 @@ def acquire_pet(
     return noise
 
 
-def acquire_ct(hu: FloatArray, *, grid: Grid, rng: np.random.Generator) -> FloatArray:
+def acquire_ct(hu: FloatArray, *, grid: VoxelGrid, rng: np.random.Generator) -> FloatArray:
     """Adds noise to CT numbers and cuts them to the round field of view.
 
     Args:
@@ -187,7 +187,7 @@ def acquire_ct(hu: FloatArray, *, grid: Grid, rng: np.random.Generator) -> Float
     return noise
 
 
-def _breathe(suv: FloatArray, body: Body, grid: Grid) -> FloatArray:
+def _breathe(suv: FloatArray, body: Body, grid: VoxelGrid) -> FloatArray:
     """Smears the slices around the diaphragm along z: a PET takes many breaths."""
     low, high = body.frame.heights(np.array(_DIAPHRAGM_Z, np.float32))
     _, _, z = grid.axes()
@@ -205,7 +205,7 @@ def _breathe(suv: FloatArray, body: Body, grid: Grid) -> FloatArray:
     return moved
 
 
-def _slice_noise(suv: FloatArray, grid: Grid) -> FloatArray:
+def _slice_noise(suv: FloatArray, grid: VoxelGrid) -> FloatArray:
     """Returns the variance of each slice over that of a reference slice, (Z,)."""
     area = (suv > 0.15).sum(axis=(0, 1)) * np.prod(grid.spacing_mm[:2])
     diameter = 2 * np.sqrt(area / np.pi)
@@ -218,7 +218,7 @@ def _slice_noise(suv: FloatArray, grid: Grid) -> FloatArray:
     return np.asarray(attenuation * beds, np.float32)
 
 
-def without_attenuation_correction(suv: FloatArray, *, grid: Grid) -> FloatArray:
+def without_attenuation_correction(suv: FloatArray, *, grid: VoxelGrid) -> FloatArray:
     """Returns how a PET looks that is not corrected for attenuation: bright skin, dark inside.
 
     Args:

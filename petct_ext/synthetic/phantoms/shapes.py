@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Ellipsoid", "FloatArray", "Outline", "Shape", "Tube"]
+from petct_ext.arrays import FloatArray
 
-FloatArray = NDArray[np.float32]
+__all__ = ["Ellipsoid", "Outline", "Shape", "Tube"]
 
 
 class Shape(Protocol):

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from petct_ext.arrays import FloatArray
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.phantoms.anatomy import Body, organ_at
-from petct_ext.synthetic.phantoms.shapes import Ellipsoid, FloatArray, Shape
+from petct_ext.synthetic.phantoms.shapes import Ellipsoid, Shape
 
 __all__ = ["has_site", "lobe_at", "site_box_mm", "site_mm"]
 

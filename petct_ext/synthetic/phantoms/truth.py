@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from petct_ext.arrays import FloatArray
 from petct_ext.errors import InputDataError
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.phantoms.anatomy import Body
 from petct_ext.synthetic.phantoms.images import PlacedLesion
-from petct_ext.synthetic.phantoms.shapes import FloatArray
 from petct_ext.synthetic.phantoms.sites import has_site, site_box_mm
 
 __all__ = [

@@ -26,7 +26,7 @@ from petct_ext.synthetic.reports.phrases import (
 
 __all__ = [
     "AREAS",
-    "Sentence",
+    "FindingSentence",
     "optional_sentences",
     "positive_sentences",
     "resolved_sentences",
@@ -40,16 +40,16 @@ _CROWDED = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class FindingSentence:
     """A sentence as marked text, and the body part it belongs to ("" if to none)."""
 
     area: str
     text: str
 
 
-def positive_sentences(case: Case) -> list[Sentence]:
+def positive_sentences(case: Case) -> list[FindingSentence]:
     """Writes every reported lesion down; each region gets a mention, of itself or a container."""
-    sentences: list[Sentence] = []
+    sentences: list[FindingSentence] = []
     crowded = len(case.findings) >= _CROWDED
     for area in AREAS:
         local = [f for f in case.findings if region_words(f.region)["area"] == area]
@@ -59,13 +59,17 @@ def positive_sentences(case: Case) -> list[Sentence]:
             together = crowded or case.rng.random() < 0.5
             if len(findings) >= minimum and together:
                 chunks = _chunks(findings, 5 if kind == "list" else 4)
-                sentences.extend(Sentence(area, _list_sentence(case, c, kind)) for c in chunks)
+                sentences.extend(
+                    FindingSentence(area, _list_sentence(case, c, kind)) for c in chunks
+                )
             else:
-                sentences.extend(Sentence(area, _finding_sentence(case, f)) for f in findings)
+                sentences.extend(
+                    FindingSentence(area, _finding_sentence(case, f)) for f in findings
+                )
     return sentences
 
 
-def resolved_sentences(case: Case) -> list[Sentence]:
+def resolved_sentences(case: Case) -> list[FindingSentence]:
     """Says which reported findings of the exam before have gone (at most four)."""
     if case.previous is None:
         return []
@@ -79,11 +83,11 @@ def resolved_sentences(case: Case) -> list[Sentence]:
         slots = group_slots(case, Finding(region, (lesion,)), abnormal=False)
         template = pick(case.rng, load_phrases()["positive"]["resolved"])
         text = sentence(compose(template, case.rng, slots=slots, region=region, abnormal=False))
-        sentences.append(Sentence(region_words(region)["area"], text))
+        sentences.append(FindingSentence(region_words(region)["area"], text))
     return sentences
 
 
-def optional_sentences(case: Case) -> list[Sentence]:
+def optional_sentences(case: Case) -> list[FindingSentence]:
     """Writes negatives, normal uptake and incidental findings that agree with the exam.
 
     Returns:
@@ -91,15 +95,15 @@ def optional_sentences(case: Case) -> list[Sentence]:
         marrow, myocardium, changes after treatment). No two name the same region.
     """
     phrases, rng = load_phrases(), case.rng
-    pool: list[Sentence] = []
+    pool: list[FindingSentence] = []
     for group, share in (("negative", 0.8), ("physiologic", 0.55), ("benign", 0.22)):
         for area in (*AREAS, "whole_body"):
             templates = [t for t in phrases[group].get(area, ()) if rng.random() < share]
-            pool.extend(Sentence(area, _normal_sentence(case, t)) for t in templates)
+            pool.extend(FindingSentence(area, _normal_sentence(case, t)) for t in templates)
     pool.extend(_negative_list(case, area) for area in AREAS[:3] if rng.random() < 0.5)
     order = rng.permutation(len(pool))
     candidates = [*_called_for(case), *(pool[int(i)] for i in order)]
-    chosen: list[Sentence] = []
+    chosen: list[FindingSentence] = []
     named: set[str] = set()
     for candidate in candidates:
         regions = marked_regions(candidate.text, abnormal=False)
@@ -173,7 +177,7 @@ def _normal_sentence(case: Case, template: str) -> str:
     return sentence(compose(template, case.rng, slots=slots))
 
 
-def _called_for(case: Case) -> list[Sentence]:
+def _called_for(case: Case) -> list[FindingSentence]:
     """Returns what the uptake of this exam and an earlier treatment make worth saying."""
     phrases, rng, physiology = load_phrases(), case.rng, case.exam.physiology
     heart = "heart_high" if physiology.myocardium > 5.0 else "heart_low"
@@ -182,14 +186,14 @@ def _called_for(case: Case) -> list[Sentence]:
     wanted.append(("musculoskeletal", "muscle_high", physiology.muscle > 1.4))
     wanted.append(("musculoskeletal", "marrow_high", physiology.marrow > 2.1))
     said = [
-        Sentence(area, _normal_sentence(case, pick(rng, phrases["physiologic"][kind])))
+        FindingSentence(area, _normal_sentence(case, pick(rng, phrases["physiologic"][kind])))
         for area, kind, so in wanted
         if so
     ]
     if case.exam.treated and rng.random() < 0.6:
         template = pick(rng, phrases["post_treatment"][case.patient.disease])
         text = _normal_sentence(case, template)
-        said.append(Sentence(_area_of(text), text))
+        said.append(FindingSentence(_area_of(text), text))
     return said
 
 
@@ -203,7 +207,7 @@ def _area_of(marked: str) -> str:
     return "chest"
 
 
-def _negative_list(case: Case, area: str) -> Sentence:
+def _negative_list(case: Case, area: str) -> FindingSentence:
     """Denies disease in two to four nodal regions of a body part at once."""
     mediastinal = ["mediastinal"] if case.rng.random() < 0.7 else ["paratracheal", "subcarinal"]
     names = {
@@ -216,11 +220,11 @@ def _negative_list(case: Case, area: str) -> Sentence:
     free = [(region, name) for region, name in pairs if region not in case.abnormal]
     case.rng.shuffle(free)
     if len(free) < 2:
-        return Sentence(area, "")
+        return FindingSentence(area, "")
     items = [mark(region, name, abnormal=False) for region, name in free[:4]]
     joined = f"{', '.join(items[:-1])} or {items[-1]}"
     slots = {"list": joined, "node_words": case.style.nodes, "adenopathy": case.style.adenopathy}
     template = pick(case.rng, load_phrases()["negative"]["node_lists"])
     if template.startswith("{list"):
         slots["list"] = joined.replace(" or ", " and ")
-    return Sentence(area, sentence(compose(template, case.rng, slots=slots)))
+    return FindingSentence(area, sentence(compose(template, case.rng, slots=slots)))

@@ -28,7 +28,7 @@ from petct_ext.synthetic.reports.phrases import pick
 
 __all__ = ["generate_labeling_sentences", "handwritten_sentences", "vary_places"]
 
-Sentence = dict[str, Any]
+LabelingSentence = dict[str, Any]
 """``text`` and ``mentions``, a list of ``start, end, region, abnormal``; offsets in the text."""
 
 _SLOT = re.compile(r"\{(\w+)([+-]?)\}")
@@ -43,7 +43,7 @@ _SWAPPABLE = ("node", "lung", "bone")
 
 def generate_labeling_sentences(
     rng: np.random.Generator, number: int, *, typo_chance: float = 0.05
-) -> list[Sentence]:
+) -> list[LabelingSentence]:
     """Writes sentences with judged mentions.
 
     Args:
@@ -65,12 +65,12 @@ def generate_labeling_sentences(
 
 
 @cache
-def _handwritten() -> tuple[Sentence, ...]:
+def _handwritten() -> tuple[LabelingSentence, ...]:
     path = files(__package__) / "labeling_sentences.jsonl"
     return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def handwritten_sentences(ontology: RegionOntology) -> list[Sentence]:
+def handwritten_sentences(ontology: RegionOntology) -> list[LabelingSentence]:
     """Returns the sentences written by hand, in the form of the generated ones.
 
     Raises:
@@ -89,7 +89,9 @@ def handwritten_sentences(ontology: RegionOntology) -> list[Sentence]:
     return sentences
 
 
-def vary_places(sentence: Sentence, rng: np.random.Generator, *, chance: float = 0.5) -> Sentence:
+def vary_places(
+    sentence: LabelingSentence, rng: np.random.Generator, *, chance: float = 0.5
+) -> LabelingSentence:
     """Returns the sentence with some places replaced by others of the same kind.
 
     Nodes, lobes and bones only: what is said of them holds for all of their kind, whereas
@@ -177,7 +179,7 @@ def _enumerate(words: list[str], rng: np.random.Generator) -> str:
     return ", ".join(words[:-1]) + last + words[-1]
 
 
-def _finish(marked: str, rng: np.random.Generator, typo_chance: float) -> Sentence:
+def _finish(marked: str, rng: np.random.Generator, typo_chance: float) -> LabelingSentence:
     """Adds an opening and an end, misspells a little, and turns marks into offsets."""
     marked = _SPACES.sub(r"\1", " ".join(marked.split()))
     opening = pick(rng, _document()["openings"])

@@ -13,7 +13,7 @@ from petct_ext.synthetic.patients import Exam, Patient
 from petct_ext.synthetic.reports.case import Case, sample_style
 from petct_ext.synthetic.reports.findings import (
     AREAS,
-    Sentence,
+    FindingSentence,
     optional_sentences,
     positive_sentences,
     resolved_sentences,
@@ -107,7 +107,7 @@ def _assemble(case: Case) -> str:
     length = len(head) + len(closing) + sum(len(s.text) + 1 for s in required)
     target = min(float(rng.uniform(1000, 2100)), MAX_CHARACTERS - 150.0)
     target = max(target, min(length + 250.0, MAX_CHARACTERS - 100.0))
-    chosen: list[Sentence] = []
+    chosen: list[FindingSentence] = []
     for extra in optional_sentences(case):
         if length >= target:
             break
@@ -183,7 +183,7 @@ def _technique_slots(case: Case) -> dict[str, str]:
 
 
 def _findings_section(
-    case: Case, required: Sequence[Sentence], optional: Sequence[Sentence]
+    case: Case, required: Sequence[FindingSentence], optional: Sequence[FindingSentence]
 ) -> str:
     layouts = ["zones", "paragraph", "paragraphs", "split"]
     layout = layouts[int(case.rng.choice(4, p=[0.4, 0.2, 0.22, 0.18]))]
@@ -213,11 +213,11 @@ def _findings_section(
     return _section(case, "findings", (" " if layout == "paragraph" else "\n\n").join(blocks))
 
 
-def _area_order(spoken: Sentence) -> int:
+def _area_order(spoken: FindingSentence) -> int:
     return AREAS.index(spoken.area) if spoken.area in AREAS else len(AREAS)
 
 
-def _texts(sentences: Sequence[Sentence]) -> list[str]:
+def _texts(sentences: Sequence[FindingSentence]) -> list[str]:
     return [s.text for s in sentences]
 
 

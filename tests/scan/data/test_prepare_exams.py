@@ -11,7 +11,7 @@ from monai.data.utils import set_rnd
 from monai.transforms import Compose, ConcatItemsd, RandSpatialCropd
 
 from petct_ext.errors import InputDataError
-from petct_ext.scan.data.batches import PrepareExams, gather_exams
+from petct_ext.scan.data.batches import PrepareExamBatch, gather_exams
 from petct_ext.scan.transforms.volumes import ToPhysicalUnitsd
 
 UNITS = [ToPhysicalUnitsd(("pet", "ct")), ConcatItemsd(("pet", "ct"), name="image")]
@@ -31,7 +31,7 @@ def exam(name: str, slices: int) -> dict[str, Any]:
 
 def test_batch_is_in_physical_units_and_padded() -> None:
     batch = gather_exams([exam("E1", 3), exam("E2", 5)])
-    image, label, args, options = PrepareExams(Compose(UNITS), num_channels=2)(batch, "cpu")
+    image, label, args, options = PrepareExamBatch(Compose(UNITS), num_channels=2)(batch, "cpu")
     assert image.shape == (2, 2, 6, 6, 5)
     assert type(image) is torch.Tensor
     assert image[0, 0, 0, 0, :3].tolist() == [0.0, 0.5, 1.0]
@@ -42,13 +42,13 @@ def test_batch_is_in_physical_units_and_padded() -> None:
 
 def test_volumes_leave_the_batch() -> None:
     batch = gather_exams([exam("E1", 3)])
-    PrepareExams(Compose(UNITS))(batch, "cpu")
+    PrepareExamBatch(Compose(UNITS))(batch, "cpu")
     assert sorted(batch) == ["exam_id", "label", "split"]
 
 
 def test_random_numbers_are_seeded_through_it() -> None:
     crop = RandSpatialCropd("image", roi_size=(3, 3, -1), random_size=False)
-    prepare = PrepareExams(Compose([*UNITS, crop]))
+    prepare = PrepareExamBatch(Compose([*UNITS, crop]))
 
     def draw(seed: int) -> torch.Tensor:
         set_rnd(prepare, seed)
@@ -62,4 +62,4 @@ def test_other_number_of_channels_is_told_with_the_exam() -> None:
     with pytest.raises(
         InputDataError, match="exam E1: its image has 2 channels, but the network t"
     ):
-        PrepareExams(Compose(UNITS), num_channels=3)(gather_exams([exam("E1", 3)]), "cpu")
+        PrepareExamBatch(Compose(UNITS), num_channels=3)(gather_exams([exam("E1", 3)]), "cpu")

@@ -18,7 +18,7 @@ from monai.transforms import Compose, ConcatItemsd, Invertd, LoadImaged, Orienta
 from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, convert_exam
 from petct_ext.dicom.volumes.resampling import Grid
 from petct_ext.errors import InputDataError
-from petct_ext.keys import ATTENTION, CT, IMAGE, PET
+from petct_ext.keys import CT, IMAGE, PET
 from petct_ext.scan.interpretation.maps import attention_map
 from petct_ext.scan.transforms.spatial import (
     CommonGrid,
@@ -232,10 +232,10 @@ def test_attention_on_the_grid_is_inverted_to_the_ct(exam: tuple[list[Path], lis
         ]
     )
     data = chain({PET: str(pet[0].parent), CT: str(ct[0].parent)})
-    data[ATTENTION] = MetaTensor(torch.ones(3, *data[IMAGE].shape[1:]))
-    data[ATTENTION][1] *= 2
-    invert = Invertd(ATTENTION, chain, orig_keys=CT, nearest_interp=False)
-    inverted = invert(data)[ATTENTION]
+    data["attention"] = MetaTensor(torch.ones(3, *data[IMAGE].shape[1:]))
+    data["attention"][1] *= 2
+    invert = Invertd("attention", chain, orig_keys=CT, nearest_interp=False)
+    inverted = invert(data)["attention"]
     assert inverted.shape == (3, 40, 40, 30)
     expected = [[-2.0, 0, 0, 10.0], [0, -2.0, 0, 20.0], [0, 0, 2.5, 0], [0, 0, 0, 1.0]]
     np.testing.assert_allclose(inverted.affine, expected)
@@ -246,8 +246,8 @@ def test_mask_is_inverted_without_values_in_between() -> None:
     transform = CommonGridd(**CHOICE)  # type: ignore[arg-type]
     pet, ct = pair()
     data = transform({PET: pet, CT: ct})
-    data[ATTENTION] = (data[CT] > -500).float()
-    inverted = Invertd(ATTENTION, transform, orig_keys=CT, nearest_interp=True)(data)[ATTENTION]
+    data["attention"] = (data[CT] > -500).float()
+    inverted = Invertd("attention", transform, orig_keys=CT, nearest_interp=True)(data)["attention"]
     assert sorted(set(inverted.unique().tolist())) == [0.0, 1.0]
     agree = (inverted[0] > 0.5).numpy() == (ct[0] > -500).numpy()
     assert agree.mean() > 0.98

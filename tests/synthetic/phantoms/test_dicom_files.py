@@ -15,22 +15,27 @@ from pydicom.uid import ExplicitVRLittleEndian
 from petct_ext.errors import InputDataError
 from petct_ext.synthetic.patients import Lesion
 from petct_ext.synthetic.phantoms.anatomy import build_body
-from petct_ext.synthetic.phantoms.dicom_encoding import SeriesWriter, Study, new_study, study_uid
+from petct_ext.synthetic.phantoms.dicom_encoding import (
+    PhantomStudy,
+    SeriesWriter,
+    new_study,
+    study_uid,
+)
 from petct_ext.synthetic.phantoms.dicom_files import (
     write_ct_series,
     write_localizer,
     write_pet_series,
     write_screenshot,
 )
-from petct_ext.synthetic.phantoms.images import Grid, draw_pet, place_lesions
+from petct_ext.synthetic.phantoms.images import VoxelGrid, draw_pet, place_lesions
 from petct_ext.synthetic.phantoms.scanner import scan_grids
 from tests.synthetic.phantom_patients import PHYSIOLOGY, phantom_patient
 
-GRID = Grid((20, 16, 12), (10.0, 12.0, 30.0), (-95.0, -90.0, -300.0))
+GRID = VoxelGrid((20, 16, 12), (10.0, 12.0, 30.0), (-95.0, -90.0, -300.0))
 
 
 @pytest.fixture
-def study() -> Study:
+def study() -> PhantomStudy:
     patient = phantom_patient()
     return new_study(patient, patient.exams[0], seed=0)
 
@@ -66,7 +71,7 @@ def suv_factor(first: Dataset) -> float:
 
 
 def test_suv_comes_back_within_a_tenth_of_a_percent_of_each_slice(
-    tmp_path: Path, study: Study
+    tmp_path: Path, study: PhantomStudy
 ) -> None:
     suv = ramp()
     slices = read(write_pet_series(tmp_path, suv, grid=GRID, study=study))
@@ -74,12 +79,12 @@ def test_suv_comes_back_within_a_tenth_of_a_percent_of_each_slice(
     np.testing.assert_allclose(back, suv, rtol=1e-3, atol=1e-4 * float(suv.max()))
 
 
-def test_every_slice_has_its_own_slope(tmp_path: Path, study: Study) -> None:
+def test_every_slice_has_its_own_slope(tmp_path: Path, study: PhantomStudy) -> None:
     slices = read(write_pet_series(tmp_path, ramp(), grid=GRID, study=study))
     assert len({float(s.RescaleSlope) for s in slices}) == len(slices)
 
 
-def test_pet_says_what_its_values_are(tmp_path: Path, study: Study) -> None:
+def test_pet_says_what_its_values_are(tmp_path: Path, study: PhantomStudy) -> None:
     first = read(write_pet_series(tmp_path, ramp(), grid=GRID, study=study))[0]
     assert first.Units == "BQML"
     assert first.DecayCorrection == "START"
@@ -93,14 +98,14 @@ def test_pet_says_what_its_values_are(tmp_path: Path, study: Study) -> None:
     assert float(item.RadionuclideHalfLife) == 6586.2
 
 
-def test_ct_comes_back_as_written(tmp_path: Path, study: Study) -> None:
+def test_ct_comes_back_as_written(tmp_path: Path, study: PhantomStudy) -> None:
     hu = np.rint(np.random.default_rng(0).uniform(-1024, 1500, GRID.shape)).astype(np.float32)
     slices = read(write_ct_series(tmp_path, hu, grid=GRID, study=study))
     np.testing.assert_array_equal(ras_volume(slices), hu)
     assert float(slices[0].RescaleIntercept) == -1024
 
 
-def test_ct_and_pet_share_study_and_frame_of_reference(tmp_path: Path, study: Study) -> None:
+def test_ct_and_pet_share_study_and_frame_of_reference(tmp_path: Path, study: PhantomStudy) -> None:
     pet = read(write_pet_series(tmp_path, ramp(), grid=GRID, study=study))
     ct = read(write_ct_series(tmp_path, ramp(), grid=GRID, study=study))
     assert len({s.FrameOfReferenceUID for s in pet + ct}) == 1
@@ -110,7 +115,7 @@ def test_ct_and_pet_share_study_and_frame_of_reference(tmp_path: Path, study: St
     assert all(s.SOPInstanceUID.is_valid for s in pet + ct)
 
 
-def test_positions_are_lps_of_the_first_pixel(tmp_path: Path, study: Study) -> None:
+def test_positions_are_lps_of_the_first_pixel(tmp_path: Path, study: PhantomStudy) -> None:
     slices = read(write_ct_series(tmp_path, ramp(), grid=GRID, study=study))
     assert [float(v) for v in slices[0].ImagePositionPatient] == [-95.0, -90.0, -300.0]
     assert [float(v) for v in slices[0].ImageOrientationPatient] == [1, 0, 0, 0, 1, 0]
@@ -144,7 +149,7 @@ def test_lesion_lies_where_it_was_put_after_reading_dicom(
     assert (np.abs(found_lps - expected_lps) <= 11.0).all()
 
 
-def test_beds_are_measured_one_after_the_other(tmp_path: Path, study: Study) -> None:
+def test_beds_are_measured_one_after_the_other(tmp_path: Path, study: PhantomStudy) -> None:
     slices = read(write_pet_series(tmp_path, ramp(), grid=GRID, study=study))
     references = [float(s.FrameReferenceTime) for s in slices]
     assert references == sorted(references)
@@ -155,7 +160,7 @@ def test_beds_are_measured_one_after_the_other(tmp_path: Path, study: Study) -> 
         )
 
 
-def test_files_are_those_that_pydicom_writes(tmp_path: Path, study: Study) -> None:
+def test_files_are_those_that_pydicom_writes(tmp_path: Path, study: PhantomStudy) -> None:
     for folder in (
         write_pet_series(tmp_path, ramp(), grid=GRID, study=study),
         write_ct_series(tmp_path, ramp(), grid=GRID, study=study),
@@ -175,14 +180,16 @@ def test_files_are_those_that_pydicom_writes(tmp_path: Path, study: Study) -> No
         assert path.read_bytes() == (tmp_path / "again.dcm").read_bytes()
 
 
-def test_element_that_cannot_be_set_per_slice_is_refused(tmp_path: Path, study: Study) -> None:
+def test_element_that_cannot_be_set_per_slice_is_refused(
+    tmp_path: Path, study: PhantomStudy
+) -> None:
     base = Dataset()
     base.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     with pytest.raises(InputDataError, match=r"'PatientNam' .* cannot be set per slice"):
         SeriesWriter(base).write(tmp_path / "a.dcm", {"SOPInstanceUID": "1.2", "PatientNam": "x"})
 
 
-def test_other_series_can_be_told_apart(tmp_path: Path, study: Study) -> None:
+def test_other_series_can_be_told_apart(tmp_path: Path, study: PhantomStudy) -> None:
     dim = read(write_pet_series(tmp_path, ramp(), grid=GRID, study=study, corrected=False))[0]
     scout = pydicom.dcmread(write_localizer(tmp_path, ramp(), grid=GRID, study=study) / "0001.dcm")
     screen = pydicom.dcmread(write_screenshot(tmp_path, ramp(), study=study) / "0001.dcm")

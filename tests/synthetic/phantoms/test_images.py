@@ -11,8 +11,8 @@ from hypothesis import settings
 from petct_ext.synthetic.patients import Lesion, Patient
 from petct_ext.synthetic.phantoms.anatomy import Body, build_body
 from petct_ext.synthetic.phantoms.images import (
-    Grid,
     PlacedLesion,
+    VoxelGrid,
     draw_ct,
     draw_lesions,
     draw_pet,
@@ -33,19 +33,19 @@ def placed(patient: Patient, number: int = 0) -> tuple[Body, tuple[PlacedLesion,
     return body, place_lesions(patient, exam, body, seed=0)
 
 
-def grid_around(center: np.ndarray, *, spacing_mm: float = 2.0, voxels: int = 40) -> Grid:
+def grid_around(center: np.ndarray, *, spacing_mm: float = 2.0, voxels: int = 40) -> VoxelGrid:
     origin = [float(c) - spacing_mm * (voxels - 1) / 2 for c in center]
-    return Grid((voxels,) * 3, (spacing_mm,) * 3, (origin[0], origin[1], origin[2]))
+    return VoxelGrid((voxels,) * 3, (spacing_mm,) * 3, (origin[0], origin[1], origin[2]))
 
 
-def small_pet(patient: Patient) -> tuple[np.ndarray, Grid]:
+def small_pet(patient: Patient) -> tuple[np.ndarray, VoxelGrid]:
     body, lesions = placed(patient)
     grid, _ = scan_grids(body, size="small")
     rng = np.random.default_rng(0)
     return draw_pet(body, patient.exams[0].physiology, lesions, grid=grid, rng=rng), grid
 
 
-def value_at(volume: np.ndarray, grid: Grid, point: np.ndarray) -> float:
+def value_at(volume: np.ndarray, grid: VoxelGrid, point: np.ndarray) -> float:
     index = np.rint((point - np.array(grid.origin_mm)) / grid.spacing_mm).astype(int)
     return float(volume[tuple(index)])
 

@@ -7,7 +7,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.synthetic.phantoms.anatomy import Body, build_body
-from petct_ext.synthetic.phantoms.images import Grid
+from petct_ext.synthetic.phantoms.images import VoxelGrid
 from petct_ext.synthetic.phantoms.scanner import (
     HALF_LIFE_S,
     acquire_ct,
@@ -18,7 +18,7 @@ from petct_ext.synthetic.phantoms.scanner import (
 )
 from tests.synthetic.phantom_patients import phantom_patient
 
-GRID = Grid((40, 40, 40), (5.0, 5.0, 5.0), (-97.5, -97.5, -97.5))
+GRID = VoxelGrid((40, 40, 40), (5.0, 5.0, 5.0), (-97.5, -97.5, -97.5))
 
 
 @pytest.fixture

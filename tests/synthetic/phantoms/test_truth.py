@@ -12,7 +12,7 @@ from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.diseases import sample_patient
 from petct_ext.synthetic.patients import Lesion
 from petct_ext.synthetic.phantoms.anatomy import Body, build_body
-from petct_ext.synthetic.phantoms.images import Grid, draw_lesions, draw_pet, place_lesions
+from petct_ext.synthetic.phantoms.images import VoxelGrid, draw_lesions, draw_pet, place_lesions
 from petct_ext.synthetic.phantoms.sites import site_mm
 from petct_ext.synthetic.phantoms.truth import (
     BOX_COLUMNS,
@@ -25,7 +25,7 @@ from petct_ext.synthetic.phantoms.truth import (
 from tests.synthetic.phantom_patients import phantom_patient
 
 SEED = 5
-GRID = Grid((60, 50, 110), (8.0, 8.0, 9.0), (-240.0, -200.0, -870.0))
+GRID = VoxelGrid((60, 50, 110), (8.0, 8.0, 9.0), (-240.0, -200.0, -870.0))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.reports.labeling_sentences import (
-    Sentence,
+    LabelingSentence,
     generate_labeling_sentences,
     handwritten_sentences,
     vary_places,
@@ -15,15 +15,15 @@ from petct_ext.synthetic.reports.labeling_sentences import (
 
 
 @pytest.fixture(scope="module")
-def generated() -> list[Sentence]:
+def generated() -> list[LabelingSentence]:
     return generate_labeling_sentences(np.random.default_rng(0), 600)
 
 
-def words(sentence: Sentence) -> list[str]:
+def words(sentence: LabelingSentence) -> list[str]:
     return [sentence["text"][m["start"] : m["end"]] for m in sentence["mentions"]]
 
 
-def test_generated_spans_hold_words_and_known_regions(generated: list[Sentence]) -> None:
+def test_generated_spans_hold_words_and_known_regions(generated: list[LabelingSentence]) -> None:
     ontology = RegionOntology.default()
     for sentence in generated:
         assert sentence["mentions"]
@@ -32,7 +32,9 @@ def test_generated_spans_hold_words_and_known_regions(generated: list[Sentence])
         assert not any(c in sentence["text"] for c in "{}\ue000\ue001\ue002")
 
 
-def test_generated_text_is_varied_and_both_labels_are_common(generated: list[Sentence]) -> None:
+def test_generated_text_is_varied_and_both_labels_are_common(
+    generated: list[LabelingSentence],
+) -> None:
     labels = [m["abnormal"] for s in generated for m in s["mentions"]]
     assert 0.3 < np.mean(labels) < 0.7
     assert len({s["text"] for s in generated}) > 580
@@ -40,7 +42,7 @@ def test_generated_text_is_varied_and_both_labels_are_common(generated: list[Sen
     assert len(several) > 60
 
 
-def test_same_seed_gives_same_sentences(generated: list[Sentence]) -> None:
+def test_same_seed_gives_same_sentences(generated: list[LabelingSentence]) -> None:
     assert generate_labeling_sentences(np.random.default_rng(0), 20) == generated[:20]
 
 
