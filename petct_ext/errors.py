@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Any
 
 __all__ = [
     "SOME_FAILED",
@@ -75,31 +74,19 @@ def show_errors_in_one_line() -> None:
 
     The bundles call it first, since ``python -m monai.bundle`` would print a long traceback, in
     which MONAI's own errors hide ours. Ignite and MONAI's handlers log the same error again on its
-    way up, each with a traceback; those records become debug messages without one. Other
-    exceptions keep their traceback.
+    way up, each with a traceback; what is printed of the log leaves those records out. MONAI has
+    set the log up by then. Other exceptions keep their traceback.
     """
     sys.excepthook = _show
-    if not isinstance(logging.getLogRecordFactory(), _RecordFactory):
-        logging.setLogRecordFactory(_RecordFactory(logging.getLogRecordFactory()))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_own_errors)
 
 
-class _RecordFactory:
-    """Makes log records as another factory does, but for errors of ours on their way up.
-
-    Ignite's engines and MONAI's handlers tell of them through the loggers of the engines.
-    """
-
-    def __init__(self, other: Callable[..., logging.LogRecord]) -> None:
-        self.other = other
-
-    def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
-        record = self.other(*arguments, **options)
-        error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
-        is_theirs = record.name.startswith(("ignite.", "monai")) and record.levelno >= logging.ERROR
-        if is_theirs and error is not None and find_own_error(error) is not None:
-            record.exc_info = None
-            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-        return record
+def _without_own_errors(record: logging.LogRecord) -> bool:
+    """Filter of a log's handler: false where Ignite or MONAI log an error of ours on its way up."""
+    error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
+    is_theirs = record.name.startswith(("ignite.", "monai")) and record.levelno >= logging.ERROR
+    return not (is_theirs and error is not None and find_own_error(error) is not None)
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

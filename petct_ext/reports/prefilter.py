@@ -7,6 +7,9 @@ can begin like this? Those are tried there and nowhere else. The matches are tho
 
 The first letters of a pattern are read off its parse tree. They are necessary, not sufficient, so
 nothing is missed; a pattern whose first letters cannot be listed runs over the whole text.
+The parser of ``re`` is private to Python, and no public module gives a tree (``sre_parse`` is
+deprecated); a test compares the index with ``finditer`` over all patterns, so that a change of
+Python that matters cannot pass.
 
 A pattern that could take exponential time (repeats inside repeats, as a group may write into its
 own ontology) is run by the module ``regex``, which can stop it; the others by ``re``.

@@ -8,9 +8,9 @@ import pytest
 from lifelines.datasets import load_rossi
 
 from petct_ext.errors import InputDataError
+from petct_ext.statistics.permutation import holm
 from petct_ext.survival.cox import CoxModel, fit_cox
 from petct_ext.survival.importance import wald_importance
-from petct_ext.survival.univariable import holm
 
 
 @pytest.fixture(scope="module")

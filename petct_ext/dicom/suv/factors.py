@@ -20,7 +20,7 @@ import numpy as np
 import pydicom
 
 from petct_ext.arrays import Floats
-from petct_ext.dicom.files.header_values import common_text, private_element
+from petct_ext.dicom.files.header_values import common_text
 from petct_ext.dicom.suv.arithmetic import frame_decay_correction, suv_bw_scale
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
 from petct_ext.dicom.suv.body_size import NORMALIZING_MASSES, body_weight_kg, normalizing_mass_kg
@@ -34,16 +34,17 @@ from petct_ext.dicom.suv.radiopharmaceutical import (
     note_tracer,
 )
 from petct_ext.dicom.suv.uptake import injection_moment, scan_start
+from petct_ext.dicom.suv.vendors import (
+    PHILIPS_ACTIVITY,
+    PHILIPS_AGREEMENT,
+    PHILIPS_SUV,
+    PrivateElement,
+)
 from petct_ext.errors import InputDataError
 
 __all__ = ["SuvFactors", "suv_bw_factors"]
 
 
-_PHILIPS = (0x7053, "Philips PET Private Group")
-_PHILIPS_SUV = (0x00, "SUV factor")
-_PHILIPS_ACTIVITY = (0x09, "activity factor")
-# Two ways of Philips to the same SUV; the stored factors have three to six digits.
-_PHILIPS_AGREEMENT = 0.02
 _UNIT = "g/mL per stored unit"
 
 
@@ -240,8 +241,8 @@ def _uncorrected(
 
 
 def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats:
-    suv = _philips(datasets, _PHILIPS_SUV, audit)
-    activity = _philips(datasets, _PHILIPS_ACTIVITY, audit)
+    suv = _philips(datasets, PHILIPS_SUV, audit)
+    activity = _philips(datasets, PHILIPS_ACTIVITY, audit)
     if suv is None and activity is None:
         raise InputDataError(
             f"{element_name('Units')} is 'CNTS' without Philips' factors (7053,1000) or "
@@ -275,7 +276,7 @@ def _cross_check(
         return
     gap = float(np.abs(other / suv - 1).max())
     audit.step("gap to the way by (7053,1009)", gap)
-    if gap > _PHILIPS_AGREEMENT:
+    if gap > PHILIPS_AGREEMENT:
         raise InputDataError(
             f"Philips' SUV factor (7053,1000) is {suv[0]:g}, but (7053,1009), weight, dose and "
             f"times give {other[0]:g}; they do not belong together. Use the series as the scanner "
@@ -284,15 +285,13 @@ def _cross_check(
 
 
 def _philips(
-    datasets: Sequence[pydicom.Dataset], element: tuple[int, str], audit: SuvAudit
+    datasets: Sequence[pydicom.Dataset], element: PrivateElement, audit: SuvAudit
 ) -> Floats | None:
     """Returns a factor of each slice, None if the first slice has none above zero."""
-    group, creator = _PHILIPS
-    tag, name = f"({group:04x},10{element[0]:02x})", f"Philips' {element[1]}"
-    found = [private_element(dataset, group, creator, offset=element[0]) for dataset in datasets]
+    tag, name = element.tag, element.name
     values = []
-    for each in found:
-        text, owner = each or ("", creator)
+    for dataset in datasets:
+        text, owner = element.read(dataset) or ("", element.creator)
         if owner is None:
             audit.warn(f"{name} {tag} has no Private Creator; it is taken for Philips'.")
         try:

@@ -21,10 +21,10 @@ from petct_ext.dicom.files.header_values import (
     common_text,
     converted,
     numbers,
-    private_element,
     texts,
 )
 from petct_ext.dicom.suv.audit import element_name
+from petct_ext.dicom.suv.vendors import SCAN_STARTS
 from petct_ext.errors import InputDataError
 
 __all__ = [
@@ -46,12 +46,6 @@ CONTRADICTION: Final = (
     "leave the exam out."
 )
 """End of a message about points in time that cannot all be true."""
-
-# Private elements with the moment to which a series is decay-corrected.
-_VENDOR_STARTS = (
-    (0x0009, "GEMS_PETD_01", 0x0D, "GE scan start"),
-    (0x0071, "SIEMENS MED PT", 0x22, "Siemens decay correction time"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +144,11 @@ def vendor_scan_start(
     Raises:
         InputDataError: if it cannot be read or differs within the series.
     """
-    for group, creator, element, name in _VENDOR_STARTS:
-        found = {
-            each[0]
-            for each in (private_element(d, group, creator, offset=element) for d in datasets)
-            if each is not None and each[0]
-        }
+    for element in SCAN_STARTS:
+        found = {each[0] for each in map(element.read, datasets) if each is not None and each[0]}
         if not found:
             continue
-        tag = f"({group:04x},10{element:02x})"
+        name, tag = element.name, element.tag
         moments = {parse_datetime(text, f"{name} {tag}", zone=_zone(datasets)) for text in found}
         if len(moments) > 1:
             raise InputDataError(f"{name} {tag} differs within the series; split the series.")

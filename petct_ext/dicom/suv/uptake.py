@@ -13,7 +13,6 @@ that shifts some times and not others gives SUVs that are wrong several fold and
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -36,6 +35,7 @@ from petct_ext.dicom.suv.scan_times import (
     series_moment,
     vendor_scan_start,
 )
+from petct_ext.dicom.suv.vendors import counts_from_frame_start
 from petct_ext.errors import InputDataError
 
 __all__ = ["injection_moment", "scan_start", "uptake_time_s"]
@@ -203,7 +203,7 @@ def _from_first_frame(
             f"neither {element_name('SeriesTime')} nor {element_name('AcquisitionTime')} is filled "
             "with its date; the uptake time is unknown. Correct the header or leave the exam out."
         )
-    is_ge = re.match(r"GE\b", common_text(datasets, "Manufacturer").upper()) is not None
+    is_ge = counts_from_frame_start(datasets)
     allowed, moment = _conventions(first, half_life_s=half_life_s, is_ge=is_ge)
     if not allowed:
         audit.warn(

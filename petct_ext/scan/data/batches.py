@@ -14,7 +14,6 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import default_collate
-from torch.utils.data._utils.pin_memory import pin_memory as pinned
 
 from petct_ext.errors import InputDataError
 from petct_ext.keys import EXAM_ID, IMAGE, LABEL, NUM_SLICES, SPLIT
@@ -143,7 +142,7 @@ class ThreadedDataLoader(DataLoader):
 
     def _load(self, index: int) -> Any:
         item = self.dataset[index]
-        return pinned(item) if self.pins else item
+        return _pinned(item) if self.pins else item
 
     def _gather(self, items: list[Future[Any]]) -> Any:
         return self.collate_fn([item.result() for item in items])
@@ -208,3 +207,8 @@ class PrepareExamBatch(PrepareBatch):
                 "(2: PET and CT)."
             )
         return image
+
+
+def _pinned(item: dict[str, Any]) -> dict[str, Any]:
+    """Returns an item in memory from which a GPU copies while it computes."""
+    return {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in item.items()}
