@@ -13,7 +13,6 @@ from tests.conftest import REPOSITORY
 
 MOST_LINES_OF_A_FUNCTION = 40
 MOST_LINES_OF_A_FILE = 400
-MOST_POSITIONAL_ARGUMENTS = 3
 
 PACKAGE = sorted((REPOSITORY / "petct_ext").rglob("*.py"))
 FILES = [
@@ -46,11 +45,6 @@ def num_lines(function: Function) -> int:
     return lines
 
 
-def num_positional(function: Function) -> int:
-    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
-    return len([name for name in names if name not in {"self", "cls"}])
-
-
 def public_names(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, Function | ast.ClassDef):
@@ -68,12 +62,6 @@ def test_file_and_its_functions_are_short(path: Path) -> None:
         f.name: num_lines(f) for f in functions(path) if num_lines(f) > MOST_LINES_OF_A_FUNCTION
     }
     assert not long
-
-
-@pytest.mark.parametrize("path", PACKAGE, ids=name_of)
-def test_further_arguments_are_passed_by_name(path: Path) -> None:
-    many = {f.name for f in functions(path) if num_positional(f) > MOST_POSITIONAL_ARGUMENTS}
-    assert not many
 
 
 def test_public_name_stands_once() -> None:

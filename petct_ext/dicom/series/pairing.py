@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
@@ -95,41 +96,12 @@ def choose_ct(candidates: Sequence[Series], pet: Series) -> tuple[Series, dict[s
     Returns:
         The series and, for every other one, the reason by key.
     """
-
-    def drop_other_frame(rivals: Sequence[Series]) -> dict[str, str]:
-        same = {
-            s.key
-            for s in rivals
-            if frame_of_reference(s) == frame_of_reference(pet) != ""
-            and coverage(s, pet) >= SMALLEST_COVERAGE
-        }
-        return _others(rivals, same, "its frame of reference differs from the PET's")
-
-    def drop_less_coverage(rivals: Sequence[Series]) -> dict[str, str]:
-        most = max(coverage(s, pet) for s in rivals)
-        return {
-            s.key: f"covers {coverage(s, pet):.0%} of the PET, another CT {most:.0%}"
-            for s in rivals
-            if coverage(s, pet) < most - _ABOUT_AS_MUCH
-        }
-
-    def drop_far_in_time(rivals: Sequence[Series]) -> dict[str, str]:
-        gaps = {s.key: gap for s in rivals if (gap := _gap(s, pet)) is not None}
-        if not gaps:
-            return {}
-        least = min(gaps.values())
-        return {
-            key: f"acquired {_minutes(gap)} min from the PET, another CT {_minutes(least)} min"
-            for key, gap in gaps.items()
-            if gap > least + _CLOSE
-        }
-
     return _eliminate(
         candidates,
         (
-            drop_other_frame,
-            drop_less_coverage,
-            drop_far_in_time,
+            partial(_drop_other_frame, pet),
+            partial(_drop_less_coverage, pet),
+            partial(_drop_far_in_time, pet),
             _drop_contrast,
             _drop_small_field,
             _drop_derived,
@@ -137,6 +109,37 @@ def choose_ct(candidates: Sequence[Series], pet: Series) -> tuple[Series, dict[s
             _drop_fewer,
         ),
     )
+
+
+def _drop_other_frame(pet: Series, rivals: Sequence[Series]) -> dict[str, str]:
+    same = {
+        s.key
+        for s in rivals
+        if frame_of_reference(s) == frame_of_reference(pet) != ""
+        and coverage(s, pet) >= SMALLEST_COVERAGE
+    }
+    return _others(rivals, same, "its frame of reference differs from the PET's")
+
+
+def _drop_less_coverage(pet: Series, rivals: Sequence[Series]) -> dict[str, str]:
+    most = max(coverage(s, pet) for s in rivals)
+    return {
+        s.key: f"covers {coverage(s, pet):.0%} of the PET, another CT {most:.0%}"
+        for s in rivals
+        if coverage(s, pet) < most - _ABOUT_AS_MUCH
+    }
+
+
+def _drop_far_in_time(pet: Series, rivals: Sequence[Series]) -> dict[str, str]:
+    gaps = {s.key: gap for s in rivals if (gap := _gap(s, pet)) is not None}
+    if not gaps:
+        return {}
+    least = min(gaps.values())
+    return {
+        key: f"acquired {_minutes(gap)} min from the PET, another CT {_minutes(least)} min"
+        for key, gap in gaps.items()
+        if gap > least + _CLOSE
+    }
 
 
 def coverage(ct: Series, pet: Series) -> float:
