@@ -285,6 +285,8 @@ def main(arguments: argparse.Namespace) -> None:
         make_exam(exam, num_slices=arguments.slices)
         ways = []
         for name, (title, _, package) in WAYS.items():
+            if arguments.ways and name not in arguments.ways:
+                continue
             if find_spec(package) is None:
                 print(f"{title}: left out, {package} is not installed")
             else:
@@ -302,6 +304,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3, help="processes per way")
     parser.add_argument("--repeats", type=int, default=3, help="exams per process")
     parser.add_argument("--slices", type=int, default=210)
+    parser.add_argument("--ways", nargs="+", choices=sorted(WAYS), help="only these")
     parser.add_argument("--way", choices=sorted(WAYS), help="measure one way in this process")
     parser.add_argument("--exam", type=Path)
     parser.add_argument("--scratch", type=Path)

@@ -17,11 +17,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-
-from petct_ext.cli import new_parser, run
-from petct_ext.errors import InputDataError
-from petct_ext.files import atomic_path, make_folder
-from petct_ext.survival.simulation import (
+from survival_simulation import (
     PatientPool,
     added_value,
     coverage,
@@ -29,6 +25,10 @@ from petct_ext.survival.simulation import (
     summarize_added_value,
     summarize_coverage,
 )
+
+from petct_ext.cli import new_parser, run
+from petct_ext.errors import InputDataError
+from petct_ext.files import atomic_path, make_folder
 
 
 def gain_table(pool: PatientPool, arguments: argparse.Namespace) -> pd.DataFrame:

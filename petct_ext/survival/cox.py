@@ -1,9 +1,8 @@
 """Cox proportional-hazards models with checks that speak before the optimizer fails.
 
-The fit is our own Newton's method (:mod:`petct_ext.survival.partial_likelihood`): lifelines has no
-Breslow ties and no per-death terms, which the check of proportional hazards needs. Estimates equal
-R's ``survival::coxph`` and lifelines (tests). This module finds out beforehand why a fit would
-fail, names the covariates, and never returns a silent NaN.
+The fit is our own Newton's method (:mod:`petct_ext.survival.partial_likelihood` says why).
+Estimates equal those of R's ``survival::coxph``, statsmodels and lifelines (tests). This module
+finds out beforehand why a fit would fail, names the covariates, and never returns a silent NaN.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import CoxModel
 from petct_ext.survival.partial_likelihood import DeathTerms, death_terms
+from petct_ext.survival.survival_curves import survival_curve
 
 __all__ = ["ProportionalHazards", "check_proportional_hazards", "schoenfeld_residuals"]
 
@@ -92,7 +93,7 @@ def check_proportional_hazards(
     values = covariates[list(model.covariates)].to_numpy(dtype=np.float64) - model.center
     effects = model.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
     terms = death_terms(values, times, events, coefficients=effects, ties=model.ties)
-    clock = _clock(terms.time_days, times, transform=transform)
+    clock = _clock(terms.time_days, times, events, transform=transform)
     slope_score = clock @ (values[terms.patient] - terms.mean)
     cross = np.einsum("d,dpq->pq", clock, terms.covariance)
     own = np.einsum("d,dpq->pq", clock**2, terms.covariance)
@@ -148,7 +149,7 @@ def schoenfeld_residuals(terms: DeathTerms, values: Floats) -> Floats:
     return np.asarray(values[terms.patient] - means[of_day])
 
 
-def _clock(deaths: Floats, times: Floats, *, transform: TimeTransform) -> Floats:
+def _clock(deaths: Floats, times: Floats, events: Floats, *, transform: TimeTransform) -> Floats:
     """Returns g(t) at every death (D,), less its mean."""
     if len(np.unique(deaths)) < 2:
         raise InputDataError(
@@ -156,10 +157,8 @@ def _clock(deaths: Floats, times: Floats, *, transform: TimeTransform) -> Floats
             "effects over time cannot be told; fit on more patients (--fit-splits)."
         )
     if transform == "km":
-        days, counts = np.unique(deaths, return_counts=True)
-        at_risk = len(times) - np.searchsorted(np.sort(times), days, side="left")
-        alive_before = np.r_[1.0, np.cumprod(1 - counts / at_risk)[:-1]]
-        clock = 1 - alive_before[np.searchsorted(days, deaths)]
+        alive = survival_curve(times, events).set_index("time_days")["survival"]
+        clock = 1 - alive.shift(1, fill_value=1.0).reindex(deaths).to_numpy(dtype=np.float64)
     elif transform == "log":
         if not bool((deaths > 0).all()):
             raise InputDataError(

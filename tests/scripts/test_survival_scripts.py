@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.survival_simulation import make_pool, simulate_tables
 from petct_ext.files import read_json
-from petct_ext.survival.simulation import make_pool, simulate_tables
 from tests.conftest import REPOSITORY
 
 

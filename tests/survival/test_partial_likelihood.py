@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.duration.hazard_regression import PHReg
 
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import fit_cox
@@ -93,6 +94,42 @@ def _sample(seed: int = 0, size: int = 80) -> tuple[pd.DataFrame, np.ndarray, np
     x = pd.DataFrame(generator.normal(size=(size, 2)), columns=["a", "b"])
     times = generator.exponential(100 * np.exp(-0.5 * x["a"]))
     return x, np.asarray(times), generator.integers(0, 2, size)
+
+
+def _tied_cohort(deaths: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardized covariates, whole days out of 60, and deaths, several on most days."""
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=(400, 4))
+    days = generator.integers(0, 60, 400).astype(float)
+    events = (generator.random(400) < deaths * np.exp(0.3 * x[:, 0])).astype(float)
+    return (x - x.mean(axis=0)) / x.std(axis=0, ddof=1), days, events
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("deaths", [0.2, 0.6])
+def test_maximum_equals_that_of_statsmodels(ties: Ties, deaths: float) -> None:
+    x, days, events = _tied_cohort(deaths)
+    found, reference = maximize(x, days, events, ties=ties), PHReg(days, x, events, ties=ties).fit()
+
+    assert found.converged
+    np.testing.assert_allclose(found.coefficients, reference.params, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.covariance, reference.cov_params(), rtol=0, atol=1e-12)
+    assert found.log_likelihood == pytest.approx(reference.llf, rel=1e-12)
+    assert found.log_likelihood_null == pytest.approx(
+        reference.model.loglike(np.zeros(4)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_derivatives_equal_those_of_statsmodels(ties: Ties) -> None:
+    x, days, events = _tied_cohort(0.4)
+    beta = np.array([0.8, -0.5, 0.1, 0.0])
+    terms = death_terms(x, days, events, coefficients=beta, ties=ties)
+    reference = PHReg(days, x, events, ties=ties)
+
+    assert terms.log_likelihood == pytest.approx(reference.loglike(beta), rel=1e-12)
+    np.testing.assert_allclose(terms.score, reference.score(beta), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(terms.information, -reference.hessian(beta), rtol=0, atol=1e-10)
 
 
 def test_scale_and_shift_of_covariates_only_rescale_their_effects() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.survival_simulation import PatientPool, make_pool, simulate_tables
 from petct_ext.errors import InputDataError
 from petct_ext.survival.patients import (
     AnalysisOptions,
@@ -15,7 +16,6 @@ from petct_ext.survival.patients import (
     require_sound_table,
     select_patients,
 )
-from petct_ext.survival.simulation import PatientPool, make_pool, simulate_tables
 
 
 @pytest.fixture(scope="module")

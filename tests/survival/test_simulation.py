@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from petct_ext.errors import InputDataError
-from petct_ext.survival.simulation import (
+from benchmarks.survival_simulation import (
     REGIONS,
     PatientPool,
     added_value,
@@ -16,6 +15,7 @@ from petct_ext.survival.simulation import (
     summarize_added_value,
     summarize_coverage,
 )
+from petct_ext.errors import InputDataError
 
 
 @pytest.fixture(scope="module")

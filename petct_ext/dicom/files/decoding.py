@@ -125,9 +125,7 @@ def _shape(header: pydicom.Dataset) -> tuple[int, int, int]:
     return shape
 
 
-def _native(
-    pixels: memoryview | bytes, header: pydicom.Dataset, shape: tuple[int, int, int]
-) -> StoredArray:
+def _native(pixels: bytes, header: pydicom.Dataset, shape: tuple[int, int, int]) -> StoredArray:
     allocated = int(header.get("BitsAllocated") or 0)
     if allocated not in _BITS:
         raise InputDataError(f"Bits Allocated (0028,0100) is {allocated}; 8, 16 or 32 are known.")

@@ -1,41 +1,32 @@
-"""One DICOM file to its header and its pixels, as fast as a cohort of slices needs it.
+"""One DICOM file to its header and its pixels, read by pydicom.
 
-The elements of uncompressed little endian files are only cut apart (:mod:`.element_scan`); pydicom
-converts those that are used, when they are used, and what a slice has in common with the first one
-is shared. Every other file (compressed, deflated, big endian, or written in a way that is not known
-there) is read by pydicom itself.
+pydicom converts elements when they are used. What a slice has in common with the first one of its
+series is shared between their headers, so that it is converted once.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
 import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from petct_ext.dicom.files.element_scan import (
-    PIXEL_DATA,
-    UnusualFileError,
-    transfer_syntax,
-    walk_elements,
-)
 from petct_ext.errors import InputDataError
 
 __all__ = ["SliceFile", "SliceReader", "numbers"]
 
-Element: TypeAlias = DataElement | RawDataElement
-Elements: TypeAlias = MutableMapping[BaseTag, Element]
+Elements: TypeAlias = MutableMapping[BaseTag, DataElement | RawDataElement]
 
 _TEXT_VRS = frozenset(["DS", "IS"])
+_PIXEL_DATA = Tag("PixelData")
 
 _vr = cache(dictionary_VR)
 
@@ -51,7 +42,7 @@ class SliceFile:
     """
 
     header: pydicom.Dataset
-    pixels: memoryview | bytes | None
+    pixels: bytes | None
 
 
 class SliceReader:
@@ -63,7 +54,7 @@ class SliceReader:
 
     def __init__(self) -> None:
         self._first: Elements = {}  # of the first file, converted where they were used
-        self._values: dict[int, bytes | None] = {}
+        self._raw: dict[BaseTag, RawDataElement] = {}  # the same as read
 
     def read(self, path: Path) -> SliceFile:
         """Reads one file without decoding its pixels.
@@ -80,18 +71,25 @@ class SliceReader:
         """
         try:
             content = path.read_bytes()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pydicom's warnings quote values of the header
-                try:
-                    return self._read_native(content)
-                except UnusualFileError:
-                    return _read_by_pydicom(path)
-        except InputDataError:
-            raise
         except OSError as error:
             raise InputDataError(
                 f"it cannot be read ({error.strerror or error}); check the disk and the "
                 "permissions."
+            ) from None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom's warnings quote values of the header
+                dataset = pydicom.dcmread(BytesIO(content))
+                # The data set of a file would keep the file's bytes, pixels and all.
+                header = pydicom.Dataset(self._shared(dataset))
+                header.set_original_encoding(*dataset.original_encoding)
+                header.file_meta = dataset.file_meta
+                return _slice(header)
+        except InputDataError:
+            raise
+        except RecursionError:
+            raise InputDataError(
+                "it has sequences nested deeper than 16 levels; it is damaged."
             ) from None
         except Exception as error:
             raise InputDataError(
@@ -99,31 +97,23 @@ class SliceReader:
                 "the series again."
             ) from None
 
-    def _read_native(self, content: bytes) -> SliceFile:
-        syntax, start = transfer_syntax(content)
-        if syntax not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
-            raise UnusualFileError
-        is_implicit = syntax == ImplicitVRLittleEndian
-        elements, pixels = _elements(content, start, is_implicit=is_implicit, known=self._values)
-        if pixels is None:
-            raise InputDataError("it has no Pixel Data (7FE0,0010), or ends before it.")
-        shared = self._shared(elements)
-        header = pydicom.Dataset(shared)
-        header.set_original_encoding(is_implicit, True)
-        header.file_meta = FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = UID(syntax)
+    def _shared(self, dataset: pydicom.Dataset) -> Elements:
+        elements: Elements = dict(dataset.items())
         if not self._first:
-            self._first = shared
-            self._values = {tag: element.value for tag, element in elements.items()}
-        return SliceFile(header, pixels)
-
-    def _shared(self, elements: dict[BaseTag, RawDataElement]) -> Elements:
-        return {
-            tag: self._first.get(tag, element)
-            if self._values.get(tag) == element.value
-            else element
-            for tag, element in elements.items()
-        }
+            self._first = elements
+            self._raw = {t: e for t, e in elements.items() if isinstance(e, RawDataElement)}
+            self._raw.pop(_PIXEL_DATA, None)
+            return elements
+        for tag, first in self._raw.items():
+            own = elements.get(tag)
+            # The same bytes mean the same only if they are written in the same way.
+            if isinstance(own, RawDataElement) and (
+                own.value == first.value
+                and own.VR == first.VR
+                and own.is_little_endian == first.is_little_endian
+            ):
+                elements[tag] = self._first[tag]
+        return elements
 
 
 def numbers(dataset: pydicom.Dataset, keyword: str) -> tuple[float, ...]:
@@ -137,6 +127,7 @@ def numbers(dataset: pydicom.Dataset, keyword: str) -> tuple[float, ...]:
     if element is None:
         return ()
     try:
+        # Not converted by pydicom, which warns of each that is longer than 16 characters.
         if isinstance(element, RawDataElement) and (element.VR or _vr(tag)) in _TEXT_VRS:
             text = (element.value or b"").decode("ascii").strip("\0 ")
             return tuple(map(float, text.split("\\"))) if text else ()
@@ -155,35 +146,11 @@ def _tag(name: str | int) -> BaseTag:
     return Tag(name)
 
 
-def _read_by_pydicom(path: Path) -> SliceFile:
-    dataset = pydicom.dcmread(path)
-    if "PixelData" not in dataset:
-        raise InputDataError("it has no Pixel Data (7FE0,0010).")
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return SliceFile(dataset, None)
-    pixels = dataset.PixelData
-    del dataset.PixelData
-    return SliceFile(dataset, pixels)
-
-
-def _elements(
-    content: bytes, position: int, *, is_implicit: bool, known: Mapping[int, bytes | None]
-) -> tuple[dict[BaseTag, RawDataElement], memoryview | None]:
-    elements = {}
-    pixels, end = None, len(content)
-    for tag, vr, start, stop, _ in walk_elements(
-        content, position, is_implicit=is_implicit, known=known
-    ):
-        if tag == PIXEL_DATA:
-            pixels = memoryview(content)[start : min(stop, end)]
-        elif stop > end:
-            raise InputDataError(
-                f"it ends within element ({tag >> 16:04X},{tag & 0xFFFF:04X}): {end - start} of "
-                f"{stop - start} bytes. The file is cut."
-            )
-        else:
-            key = _tag(tag)
-            elements[key] = RawDataElement(
-                key, vr, stop - start, content[start:stop], start, is_implicit, True
-            )
-    return elements, pixels
+def _slice(header: pydicom.Dataset) -> SliceFile:
+    if _PIXEL_DATA not in header:
+        raise InputDataError("it has no Pixel Data (7FE0,0010), or ends before it.")
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return SliceFile(header, None)
+    pixels = header.PixelData
+    del header.PixelData
+    return SliceFile(header, pixels)

@@ -1,4 +1,4 @@
-"""Headers cut apart by hand are those that pydicom reads; damaged files are named."""
+"""Headers that share elements are those that pydicom reads; damaged files are named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
 
@@ -76,6 +77,20 @@ def test_common_elements_are_shared_and_own_ones_are_not(tmp_path: Path) -> None
     assert one.get_item("PatientID") is other.get_item("PatientID")
     assert numbers(one, "ImagePositionPatient") == (-10.0, -20.0, 0.0)
     assert numbers(other, "ImagePositionPatient") == (-10.0, -20.0, 3.0)
+
+
+def test_same_bytes_in_another_byte_order_are_not_shared(tmp_path: Path) -> None:
+    reader, found = SliceReader(), []
+    for syntax, value in ((ExplicitVRLittleEndian, 0x0401), (ExplicitVRBigEndian, 0x0104)):
+        path = write_slices(tmp_path, LargestImagePixelValue=value)[0]
+        dataset = pydicom.dcmread(path)
+        fresh = pydicom.Dataset({element.tag: element for element in dataset})
+        fresh.file_meta = dataset.file_meta
+        fresh.file_meta.TransferSyntaxUID = syntax
+        is_little = syntax == ExplicitVRLittleEndian
+        fresh.save_as(path, implicit_vr=False, little_endian=is_little, enforce_file_format=True)
+        found.append(reader.read(path).header.LargestImagePixelValue)
+    assert found == [0x0401, 0x0104]
 
 
 @pytest.mark.parametrize("keep", [0, 100, 131, 140, 300, 700])

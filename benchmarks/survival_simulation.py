@@ -1,4 +1,4 @@
-"""Simulated cohorts with a known hazard: do the statistics find what was put in?
+"""Simulated cohorts with a known hazard, for survival_coverage.py and the tests.
 
 Patients are digital (:mod:`petct_ext.synthetic`), their hazard is that of
 :mod:`petct_ext.synthetic.outcomes`. Results say that the statistics are right, nothing about
