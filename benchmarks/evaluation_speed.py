@@ -22,8 +22,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from petct_ext.cli import new_parser, run
-from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
 from petct_ext.statistics.alignment import align_experiments
+from petct_ext.statistics.evaluation import ReportOptions, evaluate_experiments, write_report
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 
 

@@ -36,12 +36,12 @@ import pandas as pd
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.evaluation.run_facts import read_run_facts
-from petct_ext.evaluation.survival_page import write_survival_page
 from petct_ext.files import make_folder
+from petct_ext.pages.run_facts import read_run_facts
+from petct_ext.pages.survival import write_survival_page
+from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
 from petct_ext.survival.exam_list import read_manifest, table_from_exams
-from petct_ext.survival.report import write_analysis
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import PREDICTIONS, SURVIVAL, read_table
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
-from petct_ext.evaluation.quality_page import write_quality_page
+from petct_ext.pages.quality import write_quality_page
 
 
 def command(arguments: argparse.Namespace) -> None:

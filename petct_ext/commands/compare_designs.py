@@ -33,11 +33,11 @@ import pandas as pd
 
 from petct_ext.cli import SOME_FAILED, new_parser, progress, run
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.design_page import designs_page
 from petct_ext.figures.designs import draw_designs, draw_localization
 from petct_ext.figures.style import save_figure
 from petct_ext.files import make_folder, read_json, write_text
 from petct_ext.ontology import RegionOntology
+from petct_ext.pages.designs import designs_page
 from petct_ext.pipeline.design_tables import RegionGroup, design_table, localization_table
 from petct_ext.pipeline.design_trainings import STUDY_SIZES, DesignStudy, Training, train_all
 from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN, SINGLE_TASK, choose_designs

@@ -33,12 +33,16 @@ import pandas as pd
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.evaluation.report import ReportOptions, evaluate_experiments, write_report
-from petct_ext.evaluation.report_page import ReportTables
 from petct_ext.figures.training import read_histories, read_training_sizes
 from petct_ext.files import make_folder
+from petct_ext.pages.evaluation import write_evaluation
 from petct_ext.statistics.alignment import align_experiments
 from petct_ext.statistics.comparison import ALL_TASKS
+from petct_ext.statistics.evaluation import (
+    EvaluationOptions,
+    EvaluationTables,
+    evaluate_experiments,
+)
 from petct_ext.statistics.predictions import (
     TARGET_KINDS,
     Experiment,
@@ -59,7 +63,7 @@ def command(arguments: argparse.Namespace) -> None:
         read_training_sizes(arguments.training_sizes, names) if arguments.training_sizes else None
     )
     histories = read_histories(arguments.histories) if arguments.histories else None
-    options = ReportOptions(
+    options = EvaluationOptions(
         num_bootstrap=arguments.bootstrap,
         num_rounds=arguments.rounds,
         seed=arguments.seed,
@@ -69,7 +73,7 @@ def command(arguments: argparse.Namespace) -> None:
         triage_tasks=tuple(arguments.triage_tasks or ()),
     )
     tables = evaluate_experiments(experiments, options)
-    page = write_report(
+    page = write_evaluation(
         experiments,
         tables,
         arguments.out,
@@ -130,7 +134,7 @@ def _choose(predictions: pd.DataFrame, arguments: argparse.Namespace) -> pd.Data
     )
 
 
-def _report(tables: ReportTables, out: Path) -> None:
+def _report(tables: EvaluationTables, out: Path) -> None:
     for _, row in tables.regions.macro.iterrows():
         print(f"{row['experiment']} ({row['split']} split): {TARGET_KINDS[row['target_kind']]}")
         print(

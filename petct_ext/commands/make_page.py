@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
-from petct_ext.evaluation.html_page import write_page
+from petct_ext.pages.run import write_page
 
 
 def command(arguments: argparse.Namespace) -> None:

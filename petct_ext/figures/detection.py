@@ -18,35 +18,44 @@ from petct_ext.figures.style import BLUE, GRAY, ORANGE, figure_style
 from petct_ext.statistics.calibration import reliability_bins
 from petct_ext.statistics.operating_points import roc_curve
 from petct_ext.statistics.predictions import TARGET_KINDS, Experiment
+from petct_ext.statistics.region_statistics import Statistic
 
-__all__ = ["draw_auroc_by_region", "draw_reliability", "draw_roc_curves"]
+__all__ = ["draw_by_region", "draw_reliability", "draw_roc_curves"]
 
 
-def draw_auroc_by_region(rows: pd.DataFrame, macro: pd.Series) -> Figure:
-    """Draws AUROC per task, best on top, with interval and one dot per seed.
+def draw_by_region(rows: pd.DataFrame, macro: pd.Series, statistic: Statistic) -> Figure:
+    """Draws a statistic per task, largest on top, with interval and one dot per seed.
 
     Args:
         rows: rows of one experiment of ``RegionTable.tasks``.
         macro: the experiment's row of ``RegionTable.macro``.
+        statistic: which of their statistics.
 
     Returns:
-        The figure. Tasks without an AUROC are listed at the bottom with the reason.
+        The figure. Tasks in which it is undefined are listed at the bottom with the reason. The bar
+        is the bootstrap interval; for a statistic without one, that over seeds.
     """
-    rows = rows.sort_values("auroc", ascending=True, na_position="first")
+    name, mean = statistic.name, macro[f"macro_{statistic.name}"]
+    rows = rows.sort_values(name, ascending=True, na_position="first")
     with figure_style():
         figure = Figure(figsize=(8, 1.3 + 0.27 * len(rows)))
         axes = figure.add_subplot()
         for height, (_, row) in enumerate(rows.iterrows()):
-            _draw_task(axes, height, row)
-        if pd.notna(macro["macro_auroc"]):
-            axes.axvline(macro["macro_auroc"], color=ORANGE, linewidth=1, zorder=0)
-        axes.axvline(0.5, color=GRAY, linewidth=1, linestyle=":", zorder=0)
+            _draw_task(axes, height, row, statistic=statistic)
+        if pd.notna(mean):
+            axes.axvline(mean, color=ORANGE, linewidth=1, zorder=0)
+        if statistic.chance is not None:
+            axes.axvline(statistic.chance, color=GRAY, linewidth=1, linestyle=":", zorder=0)
         labels = [f"{row['title']}  ({row['n_positive']}/{row['n']})" for row in _named(rows)]
         axes.set_yticks(range(len(rows)), labels)
         axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.set_xlim(min(0.35, _lowest(rows) - 0.03), 1.01)
-        axes.set_xlabel("AUROC (bar: 95 % CI, small dots: seeds, dotted: chance)")
-        axes.set_title(f"{_macro_text(macro)}\n{_subtitle(macro)}", fontsize=10)
+        lowest = rows[[name, f"{name}_{statistic.interval}_low"]].to_numpy(dtype=np.float64) - 0.03
+        usual = 0.35 if statistic.chance is None else statistic.chance - 0.15
+        axes.set_xlim(np.nanmin([*lowest.flat, usual]), 1.01)
+        chance = "" if statistic.chance is None else ", dotted: chance"
+        bar = f"bar: {statistic.interval_title}"
+        axes.set_xlabel(f"{statistic.title} ({bar}, small dots: seeds{chance})")
+        axes.set_title(f"{_macro_text(macro, statistic)}\n{_subtitle(macro)}", fontsize=10)
         axes.title.set_position((0, 1))
         axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
         axes.set_axisbelow(True)
@@ -113,20 +122,22 @@ def _draw_roc(axes: Axes, experiment: Experiment, task: int) -> None:
     axes.tick_params(labelsize=7)
 
 
-def _draw_task(axes: Axes, height: int, row: pd.Series) -> None:
-    if pd.isna(row["auroc"]):
+def _draw_task(axes: Axes, height: int, row: pd.Series, *, statistic: Statistic) -> None:
+    name, interval = statistic.name, statistic.interval
+    if pd.isna(row[name]):
         axes.text(
             0.5, height, f"  {row['note']}", va="center", fontsize=8, color=GRAY, style="italic"
         )
         return
     color = BLUE if row["in_macro"] else GRAY
-    limits = [row["auroc_ci_low"], row["auroc_ci_high"]]
+    limits = [row[f"{name}_{interval}_low"], row[f"{name}_{interval}_high"]]
     axes.plot(limits, [height, height], color=color, linewidth=2.5, alpha=0.45)
-    seeds = row[[name for name in row.index if str(name).startswith("auroc_seed_")]].dropna()
+    seeds = row[[column for column in row.index if str(column).startswith(f"{name}_seed_")]]
+    seeds = seeds.dropna()
     if len(seeds) > 1:
         axes.plot(seeds, [height] * len(seeds), ".", color=color, markersize=4, alpha=0.9)
     face = color if row["in_macro"] else "white"
-    axes.plot(row["auroc"], height, "o", color=color, markersize=6, markerfacecolor=face)
+    axes.plot(row[name], height, "o", color=color, markersize=6, markerfacecolor=face)
 
 
 def _named(rows: pd.DataFrame) -> Iterator[pd.Series]:
@@ -134,18 +145,15 @@ def _named(rows: pd.DataFrame) -> Iterator[pd.Series]:
         yield row
 
 
-def _lowest(rows: pd.DataFrame) -> float:
-    lowest = rows["auroc_ci_low"].min()
-    return 0.5 if pd.isna(lowest) else float(lowest)
-
-
-def _macro_text(macro: pd.Series) -> str:
-    if pd.isna(macro["macro_auroc"]):
-        return f"Macro mean AUROC {macro['note']}"
+def _macro_text(macro: pd.Series, statistic: Statistic) -> str:
+    name, interval = f"macro_{statistic.name}", statistic.interval
+    if pd.isna(macro[name]):
+        return f"Macro mean {statistic.title} {macro['note']}"
+    low, high = macro[f"{name}_{interval}_low"], macro[f"{name}_{interval}_high"]
     return (
-        f"Macro mean AUROC {macro['macro_auroc']:.3f} "
-        f"(95 % CI {macro['macro_auroc_ci_low']:.3f}-{macro['macro_auroc_ci_high']:.3f}, "
-        f"{macro['n_tasks']} tasks with at least {macro['min_positives']} positives)"
+        f"Macro mean {statistic.title} {macro[name]:.3f} "
+        f"({statistic.interval_title} {low:.3f}-{high:.3f}, {macro['n_tasks']} tasks with at "
+        f"least {macro['min_positives']} positives)"
     )
 
 

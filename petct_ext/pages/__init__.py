@@ -1,1 +1,1 @@
-"""Pages: what is written about a run for people to read."""
+"""Pages about a cohort, a run and its results: data in Python, markup in ``templates/``."""

@@ -11,35 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
-from petct_ext.statistics.bootstrap import auroc, mean_draws, percentile_interval
-from petct_ext.statistics.calibration import brier_score, expected_calibration_error
-from petct_ext.statistics.delong import delong_interval
-from petct_ext.statistics.operating_points import average_precision, operating_point
+from petct_ext.statistics.bootstrap import mean_draws, percentile_interval
 from petct_ext.statistics.predictions import Experiment, task_title
-from petct_ext.statistics.resampling import mean_over_tasks, resample_areas
+from petct_ext.statistics.region_statistics import AUROC, STATISTICS, ScoredTask
+from petct_ext.statistics.resampling import mean_over_tasks
 from petct_ext.statistics.thresholds import Thresholds, fixed_threshold
 from petct_ext.tables.contract import write_csv
 
 __all__ = ["RegionTable", "region_table", "write_region_table"]
-
-
-_MEASURES: Final = (
-    "average_precision",
-    "f1",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "brier",
-    "calibration_error",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +33,10 @@ class RegionTable:
     """The result of :func:`region_table`.
 
     Attributes:
-        tasks: one row per experiment and task. ``auroc``, ``average_precision``, ``f1``,
-            ``sensitivity``, ``specificity``, ``ppv``, ``npv``, ``brier`` and
-            ``calibration_error`` are means over seeds; ``auroc_seed_<seed>`` is each seed's; NaN
-            where undefined, with the reason in ``note``. ``auroc_ci_*`` resamples patients or
-            exams, ``auroc_ci_seeds_*`` resamples seeds as the paper does, ``auroc_delong_*`` is
-            DeLong's interval.
+        tasks: one row per experiment and task. Every entry of ``STATISTICS`` is a mean over
+            seeds; ``auroc_seed_<seed>`` is each seed's; NaN where undefined, with the reason in
+            ``note``. ``auroc_ci_*`` resamples patients or exams, ``auroc_ci_seeds_*`` resamples
+            seeds as the paper does, ``auroc_delong_*`` is DeLong's interval.
         macro: one row per experiment: means over the tasks with enough positives.
         draws: bootstrap areas (T, B) by experiment, mean over seeds, for differences.
     """
@@ -102,40 +86,28 @@ def region_table(
     experiments = list(experiments)
     if thresholds is None:
         thresholds = fixed_threshold(threshold)
-    draws = resample_areas(experiments, num_draws=num_bootstrap, seed=seed)
+    draws = {
+        statistic.name: statistic.resample(experiments, num_draws=num_bootstrap, seed=seed)
+        for statistic in STATISTICS
+        if statistic.resample is not None
+    }
     tasks, macro = [], []
-    for experiment, areas in zip(experiments, draws, strict=True):
-        generator = np.random.default_rng(seed)
-        by_seed = [
-            _seed_measures(experiment, t, thresholds.of(experiment)[:, t])
-            for t in range(len(experiment.tasks))
-        ]
-        rows = pd.DataFrame(
+    for i, experiment in enumerate(experiments):
+        scored = _Scored(
+            experiment,
             [
-                _task_row(
-                    experiment,
-                    t,
-                    measures,
-                    draws=areas[t],
-                    min_positives=min_positives,
-                    generator=generator,
-                )
-                for t, measures in enumerate(by_seed)
-            ]
-        ).assign(threshold_rule=thresholds.rule)
-        tasks.append(rows)
-        macro.append(
-            _macro_row(
-                experiment,
-                rows,
-                by_seed,
-                draws=areas,
-                min_positives=min_positives,
-                generator=generator,
-            )
+                _seed_values(experiment, t, thresholds.of(experiment)[:, t])
+                for t in range(len(experiment.tasks))
+            ],
+            {name: of_statistic[i] for name, of_statistic in draws.items()},
+            min_positives,
+            np.random.default_rng(seed),
         )
-    by_name = {e.name: areas for e, areas in zip(experiments, draws, strict=True)}
-    return RegionTable(pd.concat(tasks, ignore_index=True), pd.DataFrame(macro), by_name)
+        rows = pd.DataFrame([_task_row(scored, t) for t in range(len(experiment.tasks))])
+        tasks.append(rows.assign(threshold_rule=thresholds.rule))
+        macro.append(_macro_row(scored, rows))
+    areas = {e.name: of for e, of in zip(experiments, draws[AUROC.name], strict=True)}
+    return RegionTable(pd.concat(tasks, ignore_index=True), pd.DataFrame(macro), areas)
 
 
 def write_region_table(table: RegionTable, folder: str | Path) -> None:
@@ -148,47 +120,57 @@ def write_region_table(table: RegionTable, folder: str | Path) -> None:
         write_csv(rows, Path(folder) / name, float_format="%.6g")
 
 
-def _seed_measures(experiment: Experiment, task: int, thresholds: Floats) -> pd.DataFrame:
-    """Every measure of one task, one row per seed."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """One experiment on the way to its rows.
+
+    Attributes:
+        experiment: what is scored.
+        values: for each task one row per seed: threshold and every statistic.
+        draws: bootstrap draws (T, B) by statistic.
+        min_positives: what a task needs to enter the macro mean.
+        generator: of the intervals over seeds.
+    """
+
+    experiment: Experiment
+    values: list[pd.DataFrame]
+    draws: Mapping[str, Floats]
+    min_positives: int
+    generator: np.random.Generator
+
+    @property
+    def num_draws(self) -> int:
+        return int(self.draws[AUROC.name].shape[1])
+
+    def known(self, task: int) -> tuple[Floats, Floats]:
+        """Probabilities (S, N) and labels (N,) of a task, where there is a label."""
+        known = ~np.isnan(self.experiment.target[task])
+        return self.experiment.prob[:, task, known], self.experiment.target[task, known]
+
+    def interval_over_seeds(self, values: Floats) -> tuple[float, float]:
+        """Draws seeds; NaN if there is one only."""
+        if len(values) < 2:
+            return float("nan"), float("nan")
+        drawn = mean_draws(values, num_draws=self.num_draws, generator=self.generator)
+        return percentile_interval(drawn)
+
+
+def _seed_values(experiment: Experiment, task: int, thresholds: Floats) -> pd.DataFrame:
+    """Threshold and every statistic of one task, one row per seed."""
     known = ~np.isnan(experiment.target[task])
     target = experiment.target[task, known]
     rows = []
     for prob, threshold in zip(experiment.prob[:, task, known], thresholds, strict=True):
-        point = operating_point(prob, target, threshold=float(threshold))
-        rows.append(
-            {
-                "auroc": auroc(prob, target),
-                "threshold": threshold,
-                "average_precision": average_precision(prob, target),
-                "f1": point.f1,
-                "sensitivity": point.sensitivity,
-                "specificity": point.specificity,
-                "ppv": point.ppv,
-                "npv": point.npv,
-                "brier": brier_score(prob, target),
-                "calibration_error": expected_calibration_error(prob, target),
-            }
-        )
+        scored = ScoredTask(prob, target, float(threshold))
+        values = {statistic.name: statistic.value(scored) for statistic in STATISTICS}
+        rows.append({"threshold": threshold, **values})
     return pd.DataFrame(rows)
 
 
-def _task_row(
-    experiment: Experiment,
-    task: int,
-    measures: pd.DataFrame,
-    *,
-    draws: Floats,
-    min_positives: int,
-    generator: np.random.Generator,
-) -> dict[str, object]:
-    known = ~np.isnan(experiment.target[task])
-    target, probs = experiment.target[task, known], experiment.prob[:, task, known]
+def _task_row(scored: _Scored, task: int) -> dict[str, object]:
+    experiment = scored.experiment
+    _, target = scored.known(task)
     positives = int(target.sum())
-    low, high = percentile_interval(draws)
-    delong_low, delong_high = delong_interval(probs, target)
-    areas = measures["auroc"].to_numpy()
-    seeds_low, seeds_high = _seed_interval(areas, num_draws=len(draws), generator=generator)
-    means = {name: float(measures[name].mean(skipna=False)) for name in measures.columns}
     return {
         "experiment": experiment.name,
         "split": experiment.split,
@@ -198,97 +180,101 @@ def _task_row(
         "n": len(target),
         "n_positive": positives,
         "n_seeds": len(experiment.seeds),
-        "auroc": means.pop("auroc"),
-        "auroc_ci_low": low,
-        "auroc_ci_high": high,
-        "auroc_ci_seeds_low": seeds_low,
-        "auroc_ci_seeds_high": seeds_high,
-        "auroc_delong_low": delong_low,
-        "auroc_delong_high": delong_high,
-        "average_precision": means.pop("average_precision"),
-        **means,
-        "in_macro": bool(positives >= min_positives and not np.isnan(areas[0])),
-        "note": _note(positives, len(target), draws, min_positives=min_positives),
-        **{f"auroc_seed_{s}": a for s, a in zip(experiment.seeds, areas, strict=True)},
+        **_task_values(scored, task),
+        "in_macro": scored.min_positives <= positives < len(target),
+        "note": _note(scored, task, target),
+        **{
+            f"{statistic.name}_seed_{seed}": value
+            for statistic in STATISTICS
+            if statistic.is_drawn
+            for seed, value in zip(
+                experiment.seeds, scored.values[task][statistic.name], strict=True
+            )
+        },
     }
 
 
-def _seed_interval(
-    values: Floats, *, num_draws: int, generator: np.random.Generator
-) -> tuple[float, float]:
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    return percentile_interval(mean_draws(values, num_draws=num_draws, generator=generator))
+def _task_values(scored: _Scored, task: int) -> dict[str, float]:
+    """Means over seeds with their intervals; the threshold before the first that depends on it."""
+    values = scored.values[task]
+    result: dict[str, float] = {}
+    for statistic in STATISTICS:
+        name = statistic.name
+        if statistic.needs_threshold and "threshold" not in result:
+            result["threshold"] = float(values["threshold"].mean(skipna=False))
+        result[name] = float(values[name].mean(skipna=False))
+        intervals = {}
+        if statistic.resample is not None:
+            intervals["ci"] = percentile_interval(scored.draws[name][task])
+        if statistic.is_drawn:
+            intervals["ci_seeds"] = scored.interval_over_seeds(values[name].to_numpy())
+        if statistic.delong is not None:
+            intervals["delong"] = statistic.delong(*scored.known(task))
+        for kind, (low, high) in intervals.items():
+            result |= {f"{name}_{kind}_low": low, f"{name}_{kind}_high": high}
+    return result
 
 
-def _note(positives: int, num_exams: int, draws: Floats, *, min_positives: int) -> str:
-    if num_exams == 0:
+def _note(scored: _Scored, task: int, target: Floats) -> str:
+    positives, draws = int(target.sum()), scored.draws[AUROC.name][task]
+    if len(target) == 0:
         return "undefined: no exam has a known label"
     if positives == 0:
         return "undefined: 0 positives"
-    if positives == num_exams:
+    if positives == len(target):
         return "undefined: 0 negatives"
     notes = []
-    if positives < min_positives:
-        notes.append(f"under {min_positives} positives: not in macro mean")
+    if positives < scored.min_positives:
+        notes.append(f"under {scored.min_positives} positives: not in macro mean")
     if np.isnan(draws).mean() > 0.05:
         notes.append(f"CI from {int((~np.isnan(draws)).sum())} of {len(draws)} draws")
     return "; ".join(notes)
 
 
-def _macro_row(
-    experiment: Experiment,
-    rows: pd.DataFrame,
-    by_seed: list[pd.DataFrame],
-    *,
-    draws: Floats,
-    min_positives: int,
-    generator: np.random.Generator,
-) -> dict[str, object]:
+def _macro_row(scored: _Scored, rows: pd.DataFrame) -> dict[str, object]:
+    experiment = scored.experiment
     entered = rows["in_macro"].to_numpy(dtype=bool)
-    low, high = percentile_interval(mean_over_tasks(draws[entered]))
     left_out = rows.loc[~entered, "task"].tolist()
+    least = scored.min_positives
     return {
         "experiment": experiment.name,
         "split": experiment.split,
         "target_kind": experiment.target_kind,
-        "macro_auroc": float(rows.loc[entered, "auroc"].mean()),
-        "macro_auroc_ci_low": low,
-        "macro_auroc_ci_high": high,
+        **_macro_over_patients(scored, rows[entered]),
         "n_tasks": int(entered.sum()),
         "n_tasks_left_out": len(left_out),
-        "min_positives": min_positives,
+        "min_positives": least,
         "n_exams": len(experiment.exam_ids),
         "n_patients": len(set(experiment.clusters)) if experiment.has_patients else pd.NA,
         "n_seeds": len(experiment.seeds),
         "resampled": "patients" if experiment.has_patients else "exams",
-        "num_bootstrap": draws.shape[1],
-        "note": "" if entered.any() else f"undefined: no task has {min_positives} positives",
+        "num_bootstrap": scored.num_draws,
+        "note": "" if entered.any() else f"undefined: no task has {least} positives",
         "tasks_left_out": " ".join(left_out),
-        **_macro_over_seeds(
-            [of_task for of_task, enters in zip(by_seed, entered, strict=True) if enters],
-            num_seeds=len(experiment.seeds),
-            num_draws=draws.shape[1],
-            generator=generator,
-        ),
+        **_macro_over_seeds(scored, np.flatnonzero(entered)),
     }
 
 
-def _macro_over_seeds(
-    by_seed: list[pd.DataFrame],
-    *,
-    num_seeds: int,
-    num_draws: int,
-    generator: np.random.Generator,
-) -> dict[str, float]:
-    """Macro means of the other measures, and intervals of all by drawing seeds."""
+def _macro_over_patients(scored: _Scored, entered: pd.DataFrame) -> dict[str, float]:
+    """Macro means of the statistics that have bootstrap draws, with these intervals."""
     result: dict[str, float] = {}
-    for name in ("auroc", *_MEASURES):
+    for name, draws in scored.draws.items():
+        low, high = percentile_interval(mean_over_tasks(draws[entered.index]))
+        result |= {f"macro_{name}": float(entered[name].mean())}
+        result |= {f"macro_{name}_ci_low": low, f"macro_{name}_ci_high": high}
+    return result
+
+
+def _macro_over_seeds(scored: _Scored, entered: npt.NDArray[np.intp]) -> dict[str, float]:
+    """Macro means of the other statistics, and intervals of all by drawing seeds."""
+    result: dict[str, float] = {}
+    num_seeds = len(scored.experiment.seeds)
+    for name in (statistic.name for statistic in STATISTICS):
         # Without a called exam there is no predictive value; such tasks are left out of its mean.
-        values = np.array([of_task[name] for of_task in by_seed]).reshape(-1, num_seeds)
+        values = np.array([scored.values[t][name] for t in entered]).reshape(-1, num_seeds)
         of_seed = mean_over_tasks(values)
-        low, high = _seed_interval(of_seed, num_draws=num_draws, generator=generator)
-        if name != "auroc":
+        low, high = scored.interval_over_seeds(of_seed)
+        if name not in scored.draws:
             result[f"macro_{name}"] = float(np.mean(of_seed))
         result |= {f"macro_{name}_ci_seeds_low": low, f"macro_{name}_ci_seeds_high": high}
     return result

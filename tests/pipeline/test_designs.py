@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.design_page import designs_page
 from petct_ext.figures.designs import draw_designs, draw_localization
+from petct_ext.pages.designs import designs_page
 from petct_ext.pipeline.design_tables import (
     ALL_REGIONS,
     RegionGroup,

@@ -10,10 +10,10 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
+from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
 from petct_ext.survival.patients import select_patients
 from petct_ext.survival.performance import why_no_interval
-from petct_ext.survival.report import write_analysis
 from petct_ext.survival.univariable import single_variable_models
 
 OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200)

@@ -9,14 +9,11 @@ from typing import Final
 import pandas as pd
 
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.evaluation.html_elements import picture
 from petct_ext.tables.schemas import Schema, read_table
 
-__all__ = ["read_free_table", "read_if_there", "show_pictures"]
+__all__ = ["not_written", "read_free_table", "read_if_there"]
 
 _IDENTITIES: Final = ("study_instance_uid", "raw_patient_id", "patient_name", "accession_number")
-_LARGEST_SVG: Final = 400_000
-"""Bytes from which on the PNG is inlined instead."""
 
 
 def read_if_there(path: Path, schema: Schema) -> pd.DataFrame | None:
@@ -61,15 +58,6 @@ def read_free_table(path: Path, required: Sequence[str]) -> pd.DataFrame | None:
     return table.drop(columns=[name for name in _IDENTITIES if name in table.columns])
 
 
-def show_pictures(folder: Path, name: str, caption: str) -> str:
-    """Returns the figures ``<name>.svg`` and ``<name>_<experiment>.svg``, or "" if there is none.
-
-    Pictures too large as SVG are taken from the PNG beside them.
-    """
-    parts = []
-    for svg in sorted([*folder.glob(f"{name}.svg"), *folder.glob(f"{name}_*.svg")]):
-        png = svg.with_suffix(".png")
-        chosen = png if svg.stat().st_size > _LARGEST_SVG and png.is_file() else svg
-        experiment = svg.stem.removeprefix(name).strip("_")
-        parts.append(picture(chosen, f"{caption} ({experiment})" if experiment else caption))
-    return "".join(parts)
+def not_written(script: str) -> str:
+    """Returns why a file is not there, with the script that writes it."""
+    return f"not written: scripts/{script}.py has not run or did not finish"

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.html_elements import interval, number, table
-from petct_ext.evaluation.html_page import build_page, write_page
 from petct_ext.files import write_json
+from petct_ext.pages.cells import interval, rounded
+from petct_ext.pages.rendering import templates
+from petct_ext.pages.run import build_page, write_page
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360"
@@ -195,11 +196,13 @@ def test_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 
 def test_cells_are_sorted_by_their_value_and_unknown_ones_have_none() -> None:
-    html = table([{"a": interval(0.5, 0.25, 0.75)}, {"a": interval(float("nan"), None, None)}])
+    rows = [{"a": interval(0.5, 0.25, 0.75)}, {"a": interval(float("nan"), None, None)}]
+    shown = '{% import "elements.html" as ui %}{{ ui.table(rows) }}'
+    html = templates().from_string(shown).render(rows=rows)
 
     assert '<td class="number" data-value="0.5">0.500 (0.250 to 0.750)</td>' in html
     assert 'data-value=""' in html
 
 
 def test_small_numbers_keep_their_size() -> None:
-    assert [number(v) for v in (1e-7, 0.0, 12, 2.0)] == ["1.0e-07", "0.000", "12", "2.000"]
+    assert [rounded(v) for v in (1e-7, 0.0, 12, 2.0)] == ["1.0e-07", "0.000", "12", "2.000"]

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.html_elements import KeyFigure, Section, number, paragraph, table
 from petct_ext.files import read_json
 
-__all__ = ["RunFacts", "StepFacts", "read_run_facts", "step_section"]
+__all__ = ["RunFacts", "StepFacts", "read_run_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +48,6 @@ def read_run_facts(work: str | Path) -> RunFacts:
         steps=tuple(sorted(steps, key=lambda step: (step.started == "", step.started))),
         is_artificial=any(bool(document.get("artificial")) for document in facts),
     )
-
-
-def step_section(facts: RunFacts) -> Section:
-    """Returns the table of steps and how long they took."""
-    done = [step for step in facts.steps if not step.skipped]
-    if not done:
-        reason = "no manifest of a step; a run made by scripts/run_pipeline.py writes them"
-        return Section("steps", "How it was made", missing=(("manifests/*.json", reason),))
-    total = sum(step.seconds or 0.0 for step in done)
-    rows = [
-        {"step": step.title, "started": step.started.replace("T", " "), "seconds": step.seconds}
-        for step in done
-    ]
-    body = paragraph(f"{len(done)} steps, {number(total / 60, 1)} minutes together.")
-    body += table(rows, {"step": "step", "started": "started (UTC)", "seconds": "seconds"})
-    figure = KeyFigure("computing time", f"{number(total / 60, 1)} min", f"{len(done)} steps")
-    return Section("steps", "How it was made", body, figures=(figure,))
 
 
 def _step(path: Path, document: dict[str, Any]) -> StepFacts:

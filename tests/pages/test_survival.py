@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.survival_simulation import make_pool, simulate_tables
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.survival_page import build_survival_page, write_survival_page
 from petct_ext.files import read_json
+from petct_ext.pages.survival import build_survival_page, write_survival_page
+from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival
-from petct_ext.survival.report import write_analysis
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
-"""The page that shows every exam before training, and what it measures on a body made of boxes."""
+"""What is measured on an exam before training, on a body made of boxes."""
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from dataclasses import replace
@@ -15,13 +14,8 @@ import pytest
 from PIL import Image
 
 from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read_volumes
-from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.conversion import GridChoice
 from petct_ext.errors import InputDataError
-from petct_ext.evaluation.quality_page import write_quality_page
 from petct_ext.figures.thumbnails import draw_thumbnails
-from petct_ext.files import read_json, write_json
-from tests.dicom.exams import write_cohort
 
 SPACING = (4.0, 4.0, 4.0)
 GRID = {"shape": [80, 80, 160], "affine": np.diag([4.0, 4.0, 4.0, 1.0]).tolist()}
@@ -101,62 +95,6 @@ def test_picture_shows_patient_right_at_the_left_head_up_and_front_at_the_left()
     assert top < projection.shape[0] / 4
     sagittal = sheet[40:-20, 3 * width + 18 :].astype(float).mean(axis=0)
     assert sagittal.argmax() < width / 2
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three exams: one good, one whose PET is not in SUV, one without pixels."""
-    root = tmp_path_factory.mktemp("quality")
-    work = write_cohort(root, {"E1": {}, "E2": {"PatientWeight": None}, "E3": {}})
-    next((root / "dicom" / "E3" / "pet").iterdir()).write_bytes(b"<b>")
-    prepare_exams(work, grid=GridChoice(in_plane=32, field_of_view_mm=64.0), suv="optional")
-    return work
-
-
-def test_page_needs_nothing_else_and_tells_what_was_left_out(work: Path) -> None:
-    rows = write_quality_page(work).set_index("exam_id")
-    page = (work / "quality" / "index.html").read_text()
-    assert len(re.findall(r"data:image/jpeg;base64,", page)) == 2
-    assert not re.search(r"<link|src=\"(?!data:)|https?://", page.replace("http://www.w3.org", ""))
-    assert "E3" in page
-    assert "E2: 20 slices" in page
-    assert "PET is in BQML, not SUV" in rows["flags"]["E2"]
-    assert "(0010,1030)" in rows["warnings"]["E2"]
-    assert np.isnan(rows["liver_suv"].astype(float)).all()  # such small bodies have no lung
-    assert (work / "quality" / "quality.csv").is_file()
-
-
-def test_number_of_pictures_can_be_limited(work: Path) -> None:
-    write_quality_page(work, num_pictures=1)
-    page = (work / "quality" / "index.html").read_text()
-    assert len(re.findall(r"data:image/jpeg;base64,", page)) == 1
-    assert "1 of 2 exams are shown" in page
-
-
-def test_pictures_can_be_read(work: Path) -> None:
-    write_quality_page(work)
-    page = (work / "quality" / "index.html").read_text()
-    for text in re.findall(r"data:image/jpeg;base64,([^\"]+)", page):
-        assert Image.open(io.BytesIO(base64.b64decode(text))).format == "JPEG"
-
-
-def test_damaged_exam_is_told_and_does_not_stop_the_page(work: Path, tmp_path: Path) -> None:
-    record_path = work / "volumes" / "E1" / "exam.json"
-    document = read_json(record_path)
-    try:
-        write_json(record_path, {})
-        rows = write_quality_page(work).set_index("exam_id")
-    finally:
-        write_json(record_path, document)
-    assert rows["flags"]["E1"].startswith("exam.json is damaged; run scripts/prepare_exams.py")
-
-
-def test_cohort_without_prepared_exams_is_refused(tmp_path: Path) -> None:
-    work = write_cohort(tmp_path, {"E1": {}})
-    header = "exam_id,status,reason,pet,ct,num_slices\n"
-    (work / "prepared.csv").write_text(header + "E1,quarantined,bad,,,\n")
-    with pytest.raises(InputDataError, match="has no exam that is ready"):
-        write_quality_page(work)
 
 
 def test_volumes_of_different_shape_are_refused(tmp_path: Path) -> None:

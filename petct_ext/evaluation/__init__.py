@@ -1,1 +1,0 @@
-"""Predictions to tables, figures and the page of a run."""
