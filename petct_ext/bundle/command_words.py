@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-__all__ = ["config_files", "given_options", "run_words"]
+__all__ = ["config_files", "given_options", "is_monai_command", "run_words"]
 
 
 def config_files(given: object) -> list[Path]:
@@ -30,11 +30,14 @@ def given_options() -> dict[str, str]:
     return options
 
 
+def is_monai_command() -> bool:
+    """Whether this process is ``python -m monai.bundle``."""
+    return Path(sys.argv[0]).parts[-3:] == ("monai", "bundle", "__main__.py")
+
+
 def run_words() -> list[str] | None:
     """Returns the words behind ``monai.bundle run`` that are no options, None if it is not run."""
-    if Path(sys.argv[0]).parts[-3:] != ("monai", "bundle", "__main__.py"):
-        return None
-    if sys.argv[1:2] != ["run"]:
+    if not is_monai_command() or sys.argv[1:2] != ["run"]:
         return None
     words, is_value = [], False
     for word in sys.argv[2:]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
-from petct_ext.bundle.command_words import config_files, given_options
+from petct_ext.bundle.command_words import config_files, given_options, is_monai_command
 from petct_ext.errors import InputDataError
 
 __all__ = ["bundle_root"]
@@ -24,9 +23,9 @@ __all__ = ["bundle_root"]
 def bundle_root(name: str) -> str:
     """Returns the absolute root folder of the running bundle.
 
-    Looks, in this order, at the configuration of the workflow or MONAI command that evaluates the
-    expression, at ``--config_file`` of the command line, at the working directory, and at
-    ``bundles/<name>`` below the working directory and beside this package.
+    Looks, in this order, at ``--config_file`` of MONAI's command line, at the workflow or MONAI
+    command that Python code calls, at ``--config_file`` of another program, at the working
+    directory, and at ``bundles/<name>`` below the working directory and beside this package.
 
     Args:
         name: name of the bundle's folder, used by the last resort only; a copy may be renamed.
@@ -46,25 +45,32 @@ def bundle_root(name: str) -> str:
 
 
 def _candidates(name: str) -> Iterator[Path]:
-    frame = inspect.currentframe()
-    while frame is not None:
-        yield from _of_variables(frame.f_locals)
-        frame = frame.f_back
-    if (given := given_options().get("config_file")) is not None:
-        yield from _of_config_files(given)
+    given = given_options().get("config_file")
+    on_command_line = [] if given is None else list(_of_config_files(given))
+    if not (on_command_line and is_monai_command()):
+        yield from _of_callers()
+    yield from on_command_line
     yield Path.cwd()
     yield Path.cwd() / "bundles" / name
-    yield Path(__file__).parents[1] / "bundles" / name
-    yield Path(__file__).parents[1]  # the exported bundle holds a copy of this package
+    yield Path(__file__).parents[2] / "bundles" / name
+    yield Path(__file__).parents[2]  # the exported bundle holds a copy of this package
 
 
-def _of_variables(variables: dict[str, Any]) -> Iterator[Path]:
-    """Yields bundle roots that MONAI's own frames know."""
-    owner = variables.get("self")
-    if isinstance(owner, ConfigWorkflow):
-        yield owner.config_root_path.parent
-    if "config_file_" in variables:  # verify_net_in_out, ckpt_export, onnx_export
-        yield from _of_config_files(variables["config_file_"])
+def _of_callers() -> Iterator[Path]:
+    """Yields the roots of the workflow or MONAI command that Python code calls.
+
+    MONAI 1.6.1 gives expressions no way to it: neither the parser, nor its globals, nor ``_meta_``
+    hold a path. A workflow keeps it to itself, the other commands have a local variable, hence the
+    look at the frames of the callers.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ConfigWorkflow):
+            yield owner.config_root_path.parent
+        if "config_file_" in frame.f_locals:  # verify_net_in_out, ckpt_export, onnx_export
+            yield from _of_config_files(frame.f_locals["config_file_"])
+        frame = frame.f_back
 
 
 def _of_config_files(given: object) -> Iterator[Path]:

@@ -40,8 +40,8 @@ def check_command_line() -> None:
     """Refuses misspelt settings and what cannot be run; does nothing outside ``monai.bundle run``.
 
     Raises:
-        InputDataError: if an option is no key of the configuration files, or ``train`` stands in
-            place of ``training``.
+        InputDataError: if an option is no key of the configuration files, has a number where it
+            has a name, or if ``train`` stands in place of ``training``.
     """
     words, options = run_words(), given_options()
     if words is None or "config_file" not in options or "args_file" in options:
@@ -60,6 +60,8 @@ def check_command_line() -> None:
     known = {_parts(key)[0] for document in documents for key in document} | _OF_MONAI
     for option in options:
         name = _parts(option)[0]
+        for document in documents:
+            _refuse_behind_macro(option, document)
         is_known = any(_has(document, _parts(option)) for document in documents)
         if name in _OF_MONAI or name.startswith("_meta_") or is_known:
             continue
@@ -71,6 +73,22 @@ def check_command_line() -> None:
 
 def _parts(key: str) -> list[str]:
     return re.split("#|::", key.lstrip("+"))
+
+
+def _refuse_behind_macro(option: str, document: Mapping[str, Any]) -> None:
+    """Refuses ``train#handlers#2#x`` where the entry is ``%train#named_handlers#stats``."""
+    node: Any = document
+    parts = _parts(option)
+    for number, part in enumerate(parts):
+        if isinstance(node, str) and node.startswith("%"):
+            meant = "#".join([node[1:], *parts[number:]])
+            raise InputDataError(f"--{option} has a name; write --{meant}.")
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, Mapping) and part in node:
+            node = node[part]
+        else:
+            return
 
 
 def _has(document: Mapping[str, Any], parts: Sequence[str]) -> bool:

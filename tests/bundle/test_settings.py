@@ -22,6 +22,10 @@ CONFIG = {
     "epochs": 3,
     "network_def": {"_target_": "Network", "width": 1},
     "train": {"handlers": [{"_target_": "Saver"}], "loss": "@loss"},
+    "validate": {
+        "named_handlers": {"stats": {"_target_": "Stats"}},
+        "handlers": ["%validate#named_handlers#stats"],
+    },
     "network_def#depth": 2,
 }
 
@@ -62,6 +66,17 @@ def test_misspelt_option_is_refused(
         check_command_line()
 
 
+@pytest.mark.parametrize("option", ["validate#handlers#0#_disabled_", "validate::handlers::0::x"])
+def test_handler_with_a_number_is_told_its_name(
+    option: str, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(monkeypatch, "run", "--config_file", config, f"--{option}", "true")
+    setting = option.replace("::", "#").rpartition("#")[2]
+    told = f"^--{option} has a name; write --validate#named_handlers#stats#{setting}\\.$"
+    with pytest.raises(InputDataError, match=told):
+        check_command_line()
+
+
 def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for words in (["train", "--config_file", config], ["--config_file", config, "--run_id=train"]):
         command(monkeypatch, "run", *words)
@@ -77,6 +92,7 @@ def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> N
         ["run", "--network_def::new", "-1", "--train#handlers#0#path", "x", "--train#loss#a=1"],
         ["run", "--network_def#depth", "1", "--tracking=mlflow", "--save_execute_config", "False"],
         ["run", "--network-def#width=1", "--meta-file=m.json"],
+        ["run", "--validate#named_handlers#stats#_disabled_", "1", "--validate#handlers", "[]"],
         ["ckpt_export", "--net_id", "network_def"],
     ],
 )

@@ -295,13 +295,13 @@ def test_mortality_bundle_predicts_wherever_it_lies(
 
 
 def test_only_the_first_process_of_a_mortality_training_writes_for_people() -> None:
-    """The numbers of handlers in the file must be those of train.json."""
+    """The names of handlers in the file must be those of train.json."""
     train, on_top = read("mortality", "train"), read("mortality", "multi_gpu_train")
     expected = {
-        f"{part}#handlers#{number}#_disabled_"
+        f"{part}#named_handlers#{name}#_disabled_"
         for part in ("train", "validate")
-        for number, handler in enumerate(train[part]["handlers"])
-        if handler["_target_"].endswith(("StatsHandler", "ProgressBar"))
+        for name, handler in train[part]["named_handlers"].items()
+        if "_target_" in handler and handler["_target_"].endswith(("StatsHandler", "ProgressBar"))
     }
     assert {key for key in on_top if key.endswith("_disabled_")} == expected
     assert {k: v for k, v in on_top.items() if "handlers" not in k and k != "_desc_"} == {

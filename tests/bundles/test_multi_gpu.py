@@ -72,15 +72,15 @@ def test_one_process_without_torchrun_is_told_how_to_start(datalist: Path, tmp_p
 
 
 def test_disables_the_handlers_that_write_for_people() -> None:
-    """The numbers of handlers in the file must be those of train.json."""
+    """The names of handlers in the file must be those of train.json."""
     configs = BUNDLES / "scan_model" / "configs"
     train_config = json.loads((configs / "train.json").read_text())
     on_top = json.loads((configs / "multi_gpu_train.json").read_text())
     writers = ("StatsHandler", "TensorBoardStatsHandler", "ProgressBar", "EvidenceWriter")
     expected = {
-        f"{part}#handlers#{number}#_disabled_"
+        f"{part}#named_handlers#{name}#_disabled_"
         for part in ("train", "validate")
-        for number, handler in enumerate(train_config[part]["handlers"])
-        if handler["_target_"].endswith(writers)
+        for name, handler in train_config[part]["named_handlers"].items()
+        if "_target_" in handler and handler["_target_"].endswith(writers)
     }
     assert {key for key in on_top if key.endswith("_disabled_")} == expected

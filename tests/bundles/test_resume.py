@@ -106,9 +106,10 @@ def training_state(datalist: Path, folder: Path, **options: Any) -> TrainingStat
     """Returns the handler of a configured training that does not run."""
     places = {"datalist": str(datalist), "ckpt_dir": str(folder), "output_dir": str(folder)}
     files = config_files(BUNDLES / "scan_model", "train", "demo")
-    parser = ConfigParser(ConfigParser.load_config_files(files))
+    parser = ConfigParser()
+    parser.read_config(files)
     parser.update(OPTIONS | places | options)
-    handler = parser.get_parsed_content("train#handlers#8")
+    handler = parser.get_parsed_content("train#handlers")[-1]
     assert isinstance(handler, TrainingState)
     return handler
 
@@ -142,7 +143,7 @@ def test_device_places_and_workers_do_not_count(
 @pytest.mark.parametrize("name", ["scan_model", "mortality"])
 def test_every_part_of_the_network_counts_or_is_known_to_change_nothing(name: str) -> None:
     config = json.loads((BUNDLES / name / "configs" / "train.json").read_text())
-    counted = config["train"]["handlers"][8]["settings"]["network"].keys()
+    counted = config["train"]["named_handlers"]["training_state"]["settings"]["network"].keys()
     same_result = {"gradient_checkpointing", "channels_last"}
     told_elsewhere = {"_target_", "_desc_", "num_regions", "regions"}
     assert config["network_def"].keys() - counted == same_result | told_elsewhere
