@@ -36,6 +36,7 @@ from torch.nn import functional as F
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.scan.inferers import OpenVINOInferer
+from petct_ext.scan.networks.i3d import I3DEncoder
 from petct_ext.scan.networks.inference import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 
@@ -64,9 +65,8 @@ class ThroughOpenVINO(nn.Module):
 
 def new_network(*, checkpointing: bool = False, channels_last: bool = False) -> RegionClassifier:
     torch.manual_seed(0)  # the same weights for all ways of ours
-    return RegionClassifier(
-        2, REGIONS, gradient_checkpointing=checkpointing, channels_last=channels_last
-    )
+    encoder = I3DEncoder(gradient_checkpointing=checkpointing, channels_last=channels_last)
+    return RegionClassifier(encoder, REGIONS)
 
 
 @torch.no_grad()
@@ -255,7 +255,8 @@ def count_memory(batch_size: int, slices: int, *, checkpointing: bool, bf16: boo
     from torch.distributed._tools.mem_tracker import MemTracker
 
     with FakeTensorMode(), patch.object(F, "max_pool3d", max_pool_as_on_a_gpu(F.max_pool3d)):
-        network = RegionClassifier(2, REGIONS, gradient_checkpointing=checkpointing).train()
+        encoder = I3DEncoder(gradient_checkpointing=checkpointing)
+        network = RegionClassifier(encoder, REGIONS).train()
         optimizer = torch.optim.Adam(network.parameters())
         image = torch.rand(batch_size, 2, 224, 224, slices)
         tracker = MemTracker()

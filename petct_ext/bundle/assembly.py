@@ -135,7 +135,7 @@ def _put_on_top(document: dict[str, Any], key: str, value: Any) -> None:
     node: Any = document
     for step in path:
         node = node.get(step) if isinstance(node, dict) else None
-    if not isinstance(node, dict):
+    if not isinstance(node, dict) or (key.startswith("+") and last not in node):
         document[key] = value
     elif not key.startswith("+"):
         node[last] = value

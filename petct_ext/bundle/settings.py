@@ -104,7 +104,7 @@ def _has(document: Mapping[str, Any], parts: Sequence[str]) -> bool:
         elif isinstance(node, Mapping) and part in node:
             node = node[part]
         elif isinstance(node, Mapping):
-            return "_target_" in node
+            return "_target_" in node or not node  # {} is there to be filled
         else:
             return isinstance(node, str)  # a reference or an expression
     return True

@@ -146,7 +146,7 @@ def locate_all(study: DesignStudy, trainings: Sequence[Training]) -> pd.DataFram
     parts = []
     for training in progress(multi_task, "where heads look"):
         model = load_scan_model(
-            study.inference_configs(training),
+            study.inference_configs,
             datalist=study.work / "datalist.json",
             checkpoint=training.weights,
         )

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from monai.bundle import ConfigParser
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
 from petct_ext.pipeline.designs import ARTIFICIAL
 from petct_ext.pipeline.steps import Step, bundle_command, run_steps
+from petct_ext.scan.networks.design import build_network, read_design
 from petct_ext.scan.networks.pretrained import check_weights
 from petct_ext.scan.networks.shipped_weights import save_half
 from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
@@ -33,12 +33,7 @@ from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "scan_model" / "configs"
 TRAIN = [CONFIGS / name for name in ("train.json", "demo.json")]
-INFER = [CONFIGS / name for name in ("inference.json", "demo_inference.json")]
-REMEDY = (
-    "these weights are of a network of reduced size, trained on artificial patients: add "
-    "configs/demo_inference.json (--config_file \"['configs/inference.json',"
-    "'configs/demo_inference.json']\"), or train a network of full size"
-)
+INFER = [CONFIGS / "inference.json"]
 LARGEST_CHANGE = 1e-3
 
 
@@ -88,11 +83,9 @@ def predict(name: str, weights: Path, datalist: Mapping[str, object]) -> Step:
 
 
 def ship(full: Path, half: Path) -> None:
-    parser = ConfigParser()
-    parser.read_config([str(path) for path in INFER])
-    network = parser.get_parsed_content("network_def")
+    network = build_network(read_design(full))
     network.load_state_dict(check_weights(network, full))
-    save_half(network, half, remedy=REMEDY)
+    save_half(network, half)
 
 
 def largest_change(one: Path, other: Path) -> float:

@@ -256,9 +256,7 @@ def scan_steps(plan: Plan) -> list[Step]:
     work, folder = plan.work, plan.work / "scan_model"
     weights, predictions = folder / "model.pt", work / "predictions.csv"
     train = ["train.json", "demo.json"] if plan.profile.is_demo else ["train.json"]
-    infer = (
-        ["inference.json", "demo_inference.json"] if plan.profile.is_demo else ["inference.json"]
-    )
+    infer = ["inference.json"]
     data = {"datalist": work / "datalist.json", "seed": plan.seed}
     evaluation = ["--patients", work / "splits.csv", "--bootstrap", plan.profile.bootstrap]
     files = ("metrics.csv", "metrics_macro.csv")
@@ -320,10 +318,9 @@ def survival_steps(plan: Plan) -> list[Step]:
     work, folder = plan.work, plan.work / "mortality"
     has_outcomes = plan.is_phantom or (plan.data / "outcomes.csv").is_file()
     reason = "" if has_outcomes else "the cohort has no outcomes.csv"
-    train = ["train.json", "demo.json"] if plan.profile.is_demo else ["train.json"]
-    infer = (
-        ["inference.json", "demo_inference.json"] if plan.profile.is_demo else ["inference.json"]
-    )
+    sizes = ["train.json", "demo.json"] if plan.profile.is_demo else ["train.json"]
+    train = [*sizes, "finetune.json"]
+    infer = ["inference.json"]
     data = {"datalist": folder / "datalist.json", "seed": plan.seed}
     table, weights = work / "survival" / "survival_table.csv", folder / "model.pt"
     encoder = work / "scan_model" / "model.pt"

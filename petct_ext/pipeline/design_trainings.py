@@ -25,11 +25,8 @@ __all__ = ["STUDY_SIZES", "DesignStudy", "Training", "train_all"]
 
 _LOGGER = logging.getLogger(__name__)
 
-STUDY_SIZES: Final = {
-    "demo": (("train.json", "demo.json"), ("inference.json", "demo_inference.json")),
-    "full": (("train.json",), ("inference.json",)),
-}
-"""Configuration files of training and of inference, by size of the network."""
+STUDY_SIZES: Final = {"demo": ("train.json", "demo.json"), "full": ("train.json",)}
+"""Configuration files of training, by size of the network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,14 +103,14 @@ class DesignStudy:
             return [Training(design, seed, tuple(regions), folder)]
         return [Training(design, seed, (region,), folder / region) for region in alone]
 
-    def inference_configs(self, training: Training) -> list[Path]:
-        """Returns the configuration files for predicting, the design's own last."""
-        files = (self.configs / name for name in STUDY_SIZES[self.size][1])
-        return [*files, training.folder / "inference_overrides.json"]
+    @property
+    def inference_configs(self) -> list[Path]:
+        """The configuration files for predicting; the weights say what their network is."""
+        return [self.configs / "inference.json"]
 
     def training_configs(self, training: Training) -> list[Path]:
         """Returns the configuration files for training, the design's own last."""
-        files = (self.configs / name for name in STUDY_SIZES[self.size][0])
+        files = (self.configs / name for name in STUDY_SIZES[self.size])
         return [*files, training.folder / "train_overrides.json"]
 
     def write_true_datalist(self) -> Path:
@@ -134,11 +131,11 @@ class DesignStudy:
         return write_json(self.out / "datalist_true.json", document)
 
     def steps(self, training: Training) -> list[Step]:
-        """Writes the configurations of a training and returns what to run."""
+        """Writes the configuration of a training and returns what to run."""
         self._write_overrides(training)
         weak = self.work / "datalist.json"
         labels = self.out / "datalist_true.json" if training.design.true_labels else weak
-        train, infer = self.training_configs(training), self.inference_configs(training)
+        train, infer = self.training_configs(training), self.inference_configs
         folder = training.folder
         fit: dict[str, object] = {"datalist": labels, "ckpt_dir": folder, "output_dir": folder}
         predict: dict[str, object] = {
@@ -168,9 +165,12 @@ class DesignStudy:
 
     def _write_overrides(self, training: Training) -> None:
         design = training.design
-        common = {"regions": list(training.regions), **design.overrides}
-        write_json(training.folder / "inference_overrides.json", common)
-        settings = {**common, **design.training, **self.settings}
+        settings = {
+            "regions": list(training.regions),
+            **design.overrides,
+            **design.training,
+            **self.settings,
+        }
         if design.name == SINGLE_TASK and not self._can_validate(training.regions[0]):
             # Rare: no area can be computed. The last epoch is kept, so that it chooses nothing.
             settings["validate#dataset#data#section"] = "training"

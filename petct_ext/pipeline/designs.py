@@ -39,8 +39,8 @@ class Design:
     Attributes:
         name: short, a file name.
         title: what is different, for people.
-        overrides: keys of the bundle's configurations and their values, for training and inference.
-        training: the same, for training only.
+        overrides: keys of the training's configuration and their values, of the network.
+        training: the same, of how it is trained.
         true_labels: trained on the phantoms' truth in place of weak labels from reports.
     """
 
@@ -77,7 +77,7 @@ DESIGNS: Final = MappingProxyType(
             Design(
                 "finer_map",
                 "encoder ends before its last pooling: attention on a finer map",
-                {"network_def#last_stage": "mixed_3c"},
+                {"network_def#encoder#last_stage": "mixed_3c"},
             ),
             Design("true_labels", "true labels of the phantoms in training", true_labels=True),
             Design("pet_only", "PET alone", {"network_def#channels": [0]}),

@@ -63,7 +63,7 @@ class Surroundings:
 
     def inference(self, bundle: str) -> list[Path]:
         """Returns the configuration files of a prediction, the one that wins last."""
-        return self._files(bundle, "inference", *(("demo_inference",) if self.is_demo else ()))
+        return self._files(bundle, "inference")
 
     def _files(self, bundle: str, *names: str) -> list[Path]:
         folder = self.repository / "bundles" / bundle / "configs"
@@ -231,10 +231,12 @@ def mortality_finetunings(
                     )
                     continue
                 common = {"datalist": datalist, "horizon_days": days, "censored": censored}
+                over = ("finetune",) if "pretrained_path" in given else ()
+                configs = around.training("mortality", *over), around.inference("mortality")
                 steps = _train_and_predict(
                     around,
                     name,
-                    configs=(around.training("mortality"), around.inference("mortality")),
+                    configs=configs,
                     options=(common | {"seed": seed} | dict(given), common),
                     facts={"experiment": experiment, "seed": seed},
                     inputs=(datalist, *given.values()),

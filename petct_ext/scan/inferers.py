@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.exported import LEAST_SLICES, export_network
-from petct_ext.scan.networks.inference import fold_batch_norms
+from petct_ext.scan.networks.inference import can_fold, fold_batch_norms
 
 __all__ = [
     "ExamInferer",
@@ -102,7 +102,7 @@ class OpenVINOInferer(ExamInferer):
 
     def _compile(self, network: nn.Module, size: torch.Size) -> None:
         """Prepares for volumes of one size (C, X, X); OpenVINO would take others and be wrong."""
-        folded = fold_batch_norms(network)
+        folded = fold_batch_norms(network) if can_fold(network) else network
         program = export_network(folded, in_channels=size[0], in_plane=size[1])
         options = {
             "INFERENCE_PRECISION_HINT": self.precision,

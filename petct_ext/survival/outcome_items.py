@@ -21,7 +21,7 @@ from petct_ext.files import read_json
 from petct_ext.scan.data.datalist import load_datalist
 from petct_ext.survival.outcomes import status_at
 
-__all__ = ["CENSORED", "load_outcomes"]
+__all__ = ["CENSORED", "load_outcomes", "trained_horizons"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -90,6 +90,24 @@ def load_outcomes(
             known = [_known_status(item, days) for days in horizons.values()]
             exam["label"][censored_at] = np.nan_to_num(known, nan=0.0)[censored_at]
     return exams
+
+
+def trained_horizons(design: Mapping[str, Any]) -> list[int]:
+    """Returns the horizons in days of the outputs of weights, in their order.
+
+    Args:
+        design: of :func:`petct_ext.scan.networks.design.read_design`.
+
+    Raises:
+        InputDataError: if the weights have other outputs.
+    """
+    tasks = design["regions"]
+    if not tasks or not all(_TASK.fullmatch(task) for task in tasks):
+        raise InputDataError(
+            f"{design['source']} holds weights of {', '.join(tasks[:3]) or 'nothing named'}, which "
+            "is no outcome (dead_within_<days>_days); give weights of the mortality bundle."
+        )
+    return [_horizon(task) for task in tasks]
 
 
 def _horizon(task: str) -> int:

@@ -68,7 +68,8 @@ def adapt_batch_norms(network: nn.Module, how: str) -> nn.Module:
         The network.
 
     Raises:
-        InputDataError: if ``how`` is none of these.
+        InputDataError: if ``how`` is none of these, or "frozen" meets batch norms other than of
+            volumes.
     """
     if how not in _CHOICES:
         raise InputDataError(
@@ -78,11 +79,15 @@ def adapt_batch_norms(network: nn.Module, how: str) -> nn.Module:
     if how == "synchronized":
         synchronized: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return synchronized
-    if how == "frozen":
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm3d):
-                module.__class__ = _FrozenBatchNorm3d
-                module.eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.__class__ = _FrozenBatchNorm3d
+            module.eval()
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise InputDataError(
+                f"the network has a {type(module).__name__}, but only BatchNorm3d can be frozen; "
+                "set batch_norm to synchronized, or use another encoder."
+            )
     return network
 
 

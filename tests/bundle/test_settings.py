@@ -20,7 +20,7 @@ from petct_ext.errors import InputDataError
 
 CONFIG = {
     "epochs": 3,
-    "network_def": {"_target_": "Network", "width": 1},
+    "network_def": {"_target_": "Network", "width": 1, "encoder": {}},
     "train": {"handlers": [{"_target_": "Saver"}], "loss": "@loss"},
     "validate": {
         "named_handlers": {"stats": {"_target_": "Stats"}},
@@ -90,6 +90,7 @@ def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> N
         ["run", "training", "--epochs", "3", "--network_def#width", "0.5", "--imports", "x"],
         ["run", "--region=train", "--tracking", "mlflow", "--meta_file", "m.json"],
         ["run", "--network_def::new", "-1", "--train#handlers#0#path", "x", "--train#loss#a=1"],
+        ["run", "--network_def#encoder#width", "2"],
         ["run", "--network_def#depth", "1", "--tracking=mlflow", "--save_execute_config", "False"],
         ["run", "--network-def#width=1", "--meta-file=m.json"],
         ["run", "--validate#named_handlers#stats#_disabled_", "1", "--validate#handlers", "[]"],

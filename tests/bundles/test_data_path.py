@@ -41,7 +41,7 @@ def test_false_on_the_command_line_is_no(name: str, datalist: Path, tmp_path: Pa
     """MONAI hands it on as a text, which Python counts as true."""
     switches = dict.fromkeys(("amp", "compile", "resume", "bucketing"), "false")
     places = {"datalist": str(datalist), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path)}
-    options = TINY_TRAINING | places | switches | {"network_def#channels_last": "false"}
+    options = TINY_TRAINING | places | switches | {"network_def#encoder#channels_last": "false"}
     steps = workflow(BUNDLES / name, "train", "demo", kind="train", **options)
     steps.initialize()
     trainer, evaluator = (

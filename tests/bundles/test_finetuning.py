@@ -64,7 +64,10 @@ def told_by(*configs: str, bundle: str = "scan_model", **options: Any) -> str:
 
 @pytest.mark.parametrize("name", ["finetune", "demo_finetune", "summary_code"])
 def test_only_known_keys_are_changed_and_no_part_of_the_data_path(name: str) -> None:
-    known, own = read("scan_model", "train"), {"region", "source_regions", "abnormal_fraction"}
+    known, own = (
+        read("scan_model", "train"),
+        {"region", "source_regions", "abnormal_fraction", "start"},
+    )
     keys = {key.removeprefix("+") for key in read("scan_model", name) if "_desc" not in key}
     assert keys - own - {"train#sampler"} <= set(known)
     assert not {key for key in keys if "transforms" in key or "collate" in key}
@@ -102,7 +105,7 @@ def test_one_region_is_fine_tuned_from_the_scan_model(
         assert tuned["head.bias"].item() == pytest.approx(0.0)  # prevalence one half
     run(
         BUNDLES / "scan_model",
-        *("inference", "demo_inference"),
+        "inference",
         kind="infer",
         **TINY,
         datalist=str(cohort),
@@ -169,7 +172,7 @@ def test_four_horizons_have_one_model_balanced_on_one_of_them(
     assert "dead_within_90_days, training: 2 patients, 0 dead, 2 alive, 0 censored" in caplog.text
     run(
         BUNDLES / "mortality",
-        *("inference", "demo_inference"),
+        "inference",
         kind="infer",
         datalist=str(cohort),
         output_dir=str(tmp_path),
@@ -258,7 +261,7 @@ def test_script_goes_on_after_a_failed_mortality_model(
     assert set(table["task"]) == {"dead_within_180_days"}
     assert set(table["target_kind"]) == {"outcome"}
     told = (tmp_path / "finetunings.csv").read_text()
-    assert "the encoder of" in told
+    assert "other.pt does not say what network its weights are of" in told
     assert "training: 0 positive, 2 negative and 0 unlabeled exams" in told
 
 
@@ -290,7 +293,7 @@ def test_mortality_bundle_predicts_wherever_it_lies(
         shutil.copytree(weights, tmp_path / "renamed" / "models")
         target = tmp_path / "renamed" / "eval"
     monkeypatch.chdir(where)
-    run(configs.parent, "inference", "demo_inference", kind="infer", **TINY, **options)
+    run(configs.parent, "inference", kind="infer", **TINY, **options)
     assert len(read_table(target / "predictions.csv", PREDICTIONS)) == 2
 
 

@@ -43,7 +43,7 @@ def predict(
         "ckpt_path": str(weights),
         "predictions": str(folder / "predictions.csv"),
     }
-    names = ("inference", "demo_inference", *configs)
+    names = ("inference", *configs)
     run(BUNDLES / "scan_model", *names, kind="infer", **options)
     return read_table(folder / "predictions.csv", PREDICTIONS)
 

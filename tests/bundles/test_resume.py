@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -16,6 +15,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from petct_ext.scan.networks.definition import definition_of
+from petct_ext.scan.networks.design import counted_options
 from petct_ext.training.resume import TrainingState
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
     BUNDLES,
@@ -77,6 +78,7 @@ def test_other_seed_starts_anew(datalist: Path, tmp_path: Path) -> None:  # noqa
 
 CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("network.channels", {"network_def#channels": [0]}),
+    ("network.encoder", {"network_def#encoder#batch_norm_eps": 1e-5}),
     ("network.dropout", {"network_def#dropout": 0.2}),
     ("network.pooling", {"network_def#pooling": "mean", "network_def#num_frequencies": 0}),
     ("device_preprocessing", {"pet_range_suv": [0.0, 8.0]}),
@@ -98,7 +100,7 @@ NO_CHANGE: dict[str, Any] = {
     "device": "$torch.device('cpu:0')",
     "cache_rate": 0.0,
     "num_overlays": 1,
-    "network_def#gradient_checkpointing": True,
+    "network_def#encoder#gradient_checkpointing": True,
 }
 
 
@@ -142,11 +144,13 @@ def test_device_places_and_workers_do_not_count(
 
 @pytest.mark.parametrize("name", ["scan_model", "mortality"])
 def test_every_part_of_the_network_counts_or_is_known_to_change_nothing(name: str) -> None:
-    config = json.loads((BUNDLES / name / "configs" / "train.json").read_text())
-    counted = config["train"]["named_handlers"]["training_state"]["settings"]["network"].keys()
+    files = config_files(BUNDLES / name, "train", "demo")
+    parser = ConfigParser(ConfigParser.load_config_files(files))
+    network = parser.get_parsed_content("network_def")
+    counted, all_options = counted_options(network), definition_of(network)
+    assert all_options.keys() - counted.keys() == {"num_regions", "regions"}  # told elsewhere
     same_result = {"gradient_checkpointing", "channels_last"}
-    told_elsewhere = {"_target_", "_desc_", "num_regions", "regions"}
-    assert config["network_def"].keys() - counted == same_result | told_elsewhere
+    assert all_options["encoder"].keys() - counted["encoder"].keys() == same_result
 
 
 def test_finished_training_starts_anew_only_where_something_changed(

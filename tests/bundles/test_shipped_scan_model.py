@@ -18,7 +18,6 @@ from tests.conftest import REPOSITORY
 
 BUNDLE = REPOSITORY / "bundles" / "scan_model"
 SHIPPED = BUNDLE / "models" / "model.pt"
-SMALL = f"['{BUNDLE}/configs/inference.json','{BUNDLE}/configs/demo_inference.json']"
 NORMAL_AND_ABNORMAL = 108  # two patients with one exam each; 0 and 16 lesions
 
 pytestmark = pytest.mark.skipif(
@@ -42,10 +41,11 @@ def script(name: str, *arguments: object) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def predict(work: Path, configs: str) -> subprocess.CompletedProcess[str]:
+def predict(work: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return call(
-        *("-m", "monai.bundle", "run", f"--config_file={configs}"),
+        *("-m", "monai.bundle", "run", f"--config_file={BUNDLE}/configs/inference.json"),
         *(f"--datalist={work / 'datalist.json'}", f"--predictions={work / 'predictions.csv'}"),
+        *options,
     )
 
 
@@ -71,7 +71,7 @@ def test_shipped_weights_are_small_plain_and_named() -> None:
 
 @pytest.mark.slow
 def test_abnormal_phantom_scores_above_a_normal_one_from_dicom_on(prepared: Path) -> None:
-    done = predict(prepared, SMALL)
+    done = predict(prepared)
     assert done.returncode == 0, done.stderr[-3000:]
     table = read_table(prepared / "predictions.csv", PREDICTIONS)
     exams = read_table(prepared / "private" / "identifiers.csv", IDENTIFIERS)
@@ -86,10 +86,10 @@ def test_abnormal_phantom_scores_above_a_normal_one_from_dicom_on(prepared: Path
 
 
 @pytest.mark.slow
-def test_full_size_configuration_says_which_one_to_add(prepared: Path) -> None:
-    done = predict(prepared, f"{BUNDLE}/configs/inference.json")
+def test_what_contradicts_the_weights_is_refused_with_both_values(prepared: Path) -> None:
+    done = predict(prepared, "--pet_range_suv=[0,15]", "--network_def#encoder#width=1.0")
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
-    assert "model.pt does not fit the network" in last
-    assert "add configs/demo_inference.json" in last
+    assert "model.pt was trained with pet_range_suv [0.0, 10.0] (not [0, 15])" in last
+    assert "encoder.width 0.125 (not 1.0); leave these settings away" in last

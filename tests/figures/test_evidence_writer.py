@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 )
 
 from petct_ext.figures.evidence_writer import EvidenceWriter
-from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.scan.transforms.volumes import LoadPreparedd, ToPhysicalUnitsd
+from tests.scan.networks.region_networks import region_classifier
 
 SIZE = (32, 32, 9)
 
@@ -36,7 +36,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def run(dataset: Dataset, folder: Path, *, num_exams: int) -> None:
-    network = RegionClassifier(2, 2, num_heads=1, width=0.0625, last_stage="mixed_4b").train()
+    network = region_classifier(2, 2, num_heads=1, width=0.0625, last_stage="mixed_4b").train()
     transforms = [ToPhysicalUnitsd(("pet", "ct")), ConcatItemsd(("pet", "ct"), name="image")]
     engine = Engine(lambda engine, batch: None)
     EvidenceWriter(

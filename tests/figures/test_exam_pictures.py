@@ -15,8 +15,8 @@ from monai.data import Dataset
 from petct_ext.errors import InputDataError
 from petct_ext.figures.exam_pictures import draw_exams
 from petct_ext.scan.interpretation.scan_model import ScanModel
-from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.tables.schemas import PREDICTIONS, write_table
+from tests.scan.networks.region_networks import region_classifier
 
 REGIONS = ["full", "liver", "spine"]
 SIZE = (32, 32, 9)
@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> ScanModel:
         for path in paths.values():
             nib.save(nib.Nifti1Image(np.ones(SIZE, np.float32), AFFINE), path)
         items.append({"exam_id": exam, **paths})
-    network = RegionClassifier(2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b")
+    network = region_classifier(2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b")
     return ScanModel(network.eval(), REGIONS, Dataset(items, with_image), torch.device("cpu"))
 
 

@@ -24,7 +24,7 @@ from petct_ext.pipeline.designs import (
     choose_designs,
     with_true_labels,
 )
-from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 EXAMS = [f"E{i:02d}" for i in range(40)]
 PATIENTS = {exam: f"P{i // 2}" for i, exam in enumerate(EXAMS)}
@@ -137,8 +137,8 @@ def test_every_design_builds_a_network(name: str) -> None:
         "last_stage": "mixed_4b",
         "num_heads": 2,
     }
-    changes = {k.removeprefix("network_def#"): v for k, v in DESIGNS[name].overrides.items()}
-    network = RegionClassifier(2, 3, **(options | changes)).eval()
+    changes = {k.rpartition("#")[2]: v for k, v in DESIGNS[name].overrides.items()}
+    network = region_classifier(2, 3, **(options | changes)).eval()
     with torch.inference_mode():
         assert network(torch.rand(1, 2, 32, 32, 9)).shape == (1, 3)
 

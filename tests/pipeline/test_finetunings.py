@@ -89,7 +89,7 @@ def test_demo_and_own_files_lie_on_top(datalist: Path, weights: Path, tmp_path: 
         item.steps,
         (
             ["train", "demo", "finetune", "demo_finetune", "mine"],
-            ["inference", "demo_inference", "mine"],
+            ["inference", "mine"],
         ),
         strict=True,
     ):

@@ -14,12 +14,13 @@ from torch import Tensor
 from petct_ext.errors import InputDataError
 from petct_ext.scan.inferers import ExamInferer, OpenVINOInferer
 from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 @pytest.fixture(scope="module")
 def network() -> RegionClassifier:
     torch.manual_seed(0)
-    return RegionClassifier(
+    return region_classifier(
         2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b", num_frequencies=1
     ).eval()
 
@@ -77,8 +78,10 @@ def test_usage_statistics_stay_off(tmp_path: Path) -> None:
     script = (
         "import sys, torch\n"
         "from petct_ext.scan.inferers import OpenVINOInferer\n"
-        "from petct_ext.networks import RegionClassifier\n"
-        "network = RegionClassifier(2, 1, num_heads=1, width=0.02, last_stage='mixed_3b').eval()\n"
+        "from petct_ext.scan.networks.i3d import I3DEncoder\n"
+        "from petct_ext.scan.networks.region_classifier import RegionClassifier\n"
+        "encoder = I3DEncoder(2, width=0.02, last_stage='mixed_3b')\n"
+        "network = RegionClassifier(encoder, 1, num_heads=1).eval()\n"
         "OpenVINOInferer()(torch.rand(1, 2, 33, 33, 9), network)\n"
         "import openvino.tools.ovc\n"
         "assert sys.modules['openvino_telemetry'] is None\n"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from petct_ext.scan.networks.region_classifier import RegionClassifier
+from petct_ext.scan.networks.design import note_design
 from tests.conftest import REPOSITORY
+from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 SCRIPTS = REPOSITORY / "scripts"
 CONFIG = REPOSITORY / "bundles" / "scan_model" / "configs" / "inference.json"
@@ -167,10 +168,10 @@ def test_bad_input_is_told_in_one_line_with_exit_code_2(
 def test_section_that_the_datalist_lacks_is_told_through_monai(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network = RegionClassifier(2, 26, width=0.0625)
+    network = region_classifier(2, 26, width=0.0625)
+    note_design(network, windows=WINDOWS, grid=GRID)
     torch.save(network.state_dict(), work / "model.pt")
-    (work / "tiny.json").write_text('{"network_def#width": 0.0625}')
-    configs = ("--config", CONFIG, "tiny.json", "--checkpoint", "model.pt")
+    configs = ("--config", CONFIG, "--checkpoint", "model.pt")
     call(monkeypatch, "draw_attention", *configs, *DRAW)
     assert "error: section 'test' of datalist.json is empty" in capsys.readouterr().err
 

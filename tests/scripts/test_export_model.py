@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.bundle import ConfigParser
 
-from petct_ext.scan.networks.exported import load_exported
+from petct_ext.scan.networks.design import note_design
+from petct_ext.scan.networks.exported import exported_design, load_exported
 from tests.conftest import REPOSITORY
+from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 ROOT = REPOSITORY
 SCRIPT = ROOT / "scripts" / "export_model.py"
@@ -26,23 +27,12 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_network_of_a_bundle_becomes_one_file(tmp_path: Path) -> None:
-    small = tmp_path / "small.json"
-    small.write_text(
-        json.dumps(
-            {
-                "network_def#width": 0.0625,
-                "network_def#last_stage": "mixed_3b",
-                "network_def#num_heads": 2,
-            }
-        )
-    )
-    config = ConfigParser()
-    config.read_config([str(CONFIG), str(small)])
-    network = config.get_parsed_content("network_def").eval()
+    network = region_classifier(2, 3, width=0.0625, last_stage="mixed_3b", num_heads=2).eval()
+    note_design(network, windows=WINDOWS, grid=GRID | {"in_plane": 33})
     torch.save(network.state_dict(), tmp_path / "model.pt")
     done = run(
-        *(CONFIG, small, tmp_path / "scan_model.pt2", "--weights", tmp_path / "model.pt"),
-        *("--in-plane", 33, "--depths", 9, 20),
+        *(CONFIG, tmp_path / "scan_model.pt2", "--weights", tmp_path / "model.pt"),
+        *("--depths", 9, 20),
     )
     assert done.returncode == 0, done.stderr
     image = torch.rand(1, 2, 33, 33, 14)
@@ -52,6 +42,9 @@ def test_network_of_a_bundle_becomes_one_file(tmp_path: Path) -> None:
     torch.testing.assert_close(exported(image), expected, atol=1e-5, rtol=1e-5)
     report = json.loads((tmp_path / "scan_model.parity.json").read_text())
     assert report["max_abs_difference"]["logits"] < 1e-5
+    design = exported_design(tmp_path / "scan_model.pt2")
+    assert design["windows"] == WINDOWS
+    assert design["grid"]["in_plane"] == 33
 
 
 def test_missing_weights_are_told_in_one_line(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from torch import nn
 from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.training.distributed import adapt_batch_norms
+from tests.scan.networks.region_networks import region_classifier
 
 
 def network() -> RegionClassifier:
-    return RegionClassifier(2, 3, width=0.0625, num_heads=1, last_stage="mixed_3b")
+    return region_classifier(2, 3, width=0.0625, num_heads=1, last_stage="mixed_3b")
 
 
 @pytest.mark.parametrize("how", ["synchronized", "frozen"])

@@ -46,7 +46,7 @@ def load_scan_model(
     Args:
         config: ``inference.json`` and files put on top of it.
         datalist: see :func:`petct_ext.scan.data.datalist.load_datalist`.
-        checkpoint: plain state dict, loaded with ``weights_only=True``.
+        checkpoint: plain state dict with its design, loaded with ``weights_only=True``.
         section: section of the datalist.
 
     Raises:
@@ -64,6 +64,7 @@ def load_scan_model(
         workflow_type="infer",
         datalist=str(datalist),
         section=section,
+        ckpt_path=str(checkpoint),
     )
     parser = workflow.parser
     if "regions" not in parser:

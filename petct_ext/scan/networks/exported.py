@@ -6,7 +6,8 @@ how far the file's outputs are from the network's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from torch.export.passes import move_to_device_pass
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, require_file, write_json
 
-__all__ = ["LEAST_SLICES", "compare_export", "export_network", "load_exported", "save_export"]
+__all__ = [
+    "LEAST_SLICES",
+    "compare_export",
+    "export_network",
+    "exported_design",
+    "load_exported",
+    "save_export",
+]
+
+_DESIGN = "design.json"
 
 LEAST_SLICES = 9
 """Fewest slices that an exported network takes; torch.export cannot leave open sizes that become 1
@@ -52,12 +62,19 @@ def export_network(
         The program, with weights.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: if a size is not positive, or a position of the encoder spans more slices than
+            an open number of slices allows.
     """
     if min(in_channels, in_plane, batch_size) < 1:
         raise ValueError(
             "in_channels, in_plane and batch_size must be positive, "
             f"got {in_channels}, {in_plane} and {batch_size}."
+        )
+    strides = getattr(getattr(network, "encoder", None), "strides", (1, 1, 1))
+    if strides[2] >= LEAST_SLICES:
+        raise InputDataError(
+            f"the encoder has one position for {strides[2]} slices; torch.export can leave their "
+            f"number open for at most {LEAST_SLICES - 1} slices a position."
         )
     device = next(network.parameters()).device
     # Neither even nor a multiple of the strides, so that no size is taken for a constant.
@@ -127,9 +144,20 @@ def compare_export(
 
 
 def save_export(
-    program: torch.export.ExportedProgram, path: str | Path, report: dict[str, Any]
+    program: torch.export.ExportedProgram,
+    path: str | Path,
+    report: dict[str, Any],
+    *,
+    design: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a program and, beside it with the suffix ``.parity.json``, its parity report.
+
+    Args:
+        program: of :func:`export_network`.
+        path: file to write, ``.pt2``.
+        report: of :func:`compare_export`.
+        design: of the weights (:func:`petct_ext.scan.networks.design.read_design`); goes into the
+            file, where :func:`exported_design` finds it.
 
     Raises:
         InputDataError: if the path does not end with ``.pt2``.
@@ -139,9 +167,20 @@ def save_export(
     if path.suffix != ".pt2":
         raise InputDataError(f"{path.name}: an exported network ends with .pt2.")
     with atomic_path(path) as partial:
-        torch.export.save(program, partial)
+        torch.export.save(program, partial, extra_files={_DESIGN: json.dumps(design or {})})
     write_json(path.with_suffix(".parity.json"), report)
     return path
+
+
+def exported_design(path: str | Path) -> dict[str, Any]:
+    """Returns windows, grid and names of outputs as a file of :func:`save_export` holds them.
+
+    Raises:
+        InputDataError: if the file is missing or damaged.
+    """
+    _, files = _load(path)
+    design: dict[str, Any] = json.loads(files[_DESIGN] or "{}")
+    return design
 
 
 def load_exported(path: str | Path, device: str | torch.device = "cpu") -> torch.nn.Module:
@@ -157,10 +196,14 @@ def load_exported(path: str | Path, device: str | torch.device = "cpu") -> torch
     Raises:
         InputDataError: if the file is missing or damaged.
     """
-    path = Path(require_file(path))
+    program, _ = _load(path)
+    return move_to_device_pass(program, torch.device(device)).module()
+
+
+def _load(path: str | Path) -> tuple[torch.export.ExportedProgram, dict[str, Any]]:
+    path, files = Path(require_file(path)), {_DESIGN: ""}
     try:
-        program = move_to_device_pass(torch.export.load(path), torch.device(device))
-        return program.module()
+        return torch.export.load(path, extra_files=files), files
     except Exception as error:  # zip, JSON and operating system each have their own
         raise InputDataError(
             f"{path} is no exported network, or is damaged ({type(error).__name__}); export it "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ _INCEPTION = {
 
 class I3DEncoder(nn.Module):
     """I3D without its classifier: a volume in, a feature map out.
+
+    An :class:`~petct_ext.scan.networks.encoder.Encoder`, the default of the scan model.
 
     Args:
         in_channels: channels of the volume, 2 for PET and CT.
@@ -72,6 +75,8 @@ class I3DEncoder(nn.Module):
         Carreira & Zisserman. Quo vadis, action recognition? CVPR 2017.
     """
 
+    free_options: ClassVar[tuple[str, ...]] = ("gradient_checkpointing", "channels_last")
+
     def __init__(
         self,
         in_channels: int = 2,
@@ -85,6 +90,9 @@ class I3DEncoder(nn.Module):
         super().__init__()
         _check_options(in_channels, width, batch_norm_eps, last_stage=last_stage)
         self.in_channels = in_channels
+        self.width = width
+        self.last_stage = last_stage
+        self.batch_norm_eps = batch_norm_eps
         self.gradient_checkpointing = is_on(gradient_checkpointing, "gradient_checkpointing")
         self.channels_last = is_on(channels_last, "channels_last")
         self.strides = (8, 8, 2)

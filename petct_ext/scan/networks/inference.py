@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["fold_batch_norms"]
+__all__ = ["can_fold", "fold_batch_norms"]
 
 _Network = TypeVar("_Network", bound=nn.Module)
+
+
+def can_fold(network: nn.Module) -> bool:
+    """Whether :func:`fold_batch_norms` finds something to do; not every encoder has batch norms."""
+    return any(
+        isinstance(layers, nn.Sequential) and any(_pairs(layers)) for layers in network.modules()
+    )
 
 
 @torch.no_grad()
@@ -40,15 +48,19 @@ def fold_batch_norms(network: _Network) -> _Network:
     return folded
 
 
-def _fold_sequence(layers: nn.Sequential) -> int:
-    pairs = 0
+def _pairs(layers: nn.Sequential) -> Iterator[tuple[int, nn.Conv3d, nn.BatchNorm3d]]:
     for index in range(len(layers) - 1):
         convolution, norm = layers[index], layers[index + 1]
         if isinstance(convolution, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
-            _fold(convolution, norm)
-            layers[index + 1] = nn.Identity()
-            pairs += 1
-    return pairs
+            yield index, convolution, norm
+
+
+def _fold_sequence(layers: nn.Sequential) -> int:
+    pairs = list(_pairs(layers))
+    for index, convolution, norm in pairs:
+        _fold(convolution, norm)
+        layers[index + 1] = nn.Identity()
+    return len(pairs)
 
 
 def _fold(convolution: nn.Conv3d, norm: nn.BatchNorm3d) -> None:

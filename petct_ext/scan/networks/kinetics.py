@@ -91,12 +91,19 @@ def load_kinetics(network: RegionClassifier | I3DEncoder, path: str | Path | Non
         Number of tensors copied.
 
     Raises:
-        InputDataError: as :func:`read_kinetics` and :func:`convert_kinetics`.
+        InputDataError: if the encoder is none of I3D, and as :func:`read_kinetics` and
+            :func:`convert_kinetics`.
     """
     if path is None:
         _LOGGER.info("kinetics_path is null: the encoder starts from random weights")
         return 0
     encoder = network.encoder if isinstance(network, RegionClassifier) else network
+    if not isinstance(encoder, I3DEncoder):
+        raise InputDataError(
+            f"{path}: published I3D weights fit I3DEncoder alone, the encoder is "
+            f"{type(encoder).__name__}; set kinetics_path to null or network_def#encoder to "
+            "I3DEncoder."
+        )
     state = convert_kinetics(read_kinetics(path), encoder, source=str(path))
     encoder.load_state_dict(state)
     _LOGGER.info("encoder: %d tensors copied from %s", len(state), Path(path).name)

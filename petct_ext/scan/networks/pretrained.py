@@ -13,14 +13,10 @@ from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
+from petct_ext.scan.networks.design import find_other_design, regions_remedy, without_design
 from petct_ext.scan.networks.kinetics import load_kinetics
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.region_names import (
-    find_other_design,
-    find_other_regions,
-    stored_regions,
-    stored_remedy,
-)
+from petct_ext.scan.networks.region_names import find_other_regions, metadata_of, stored_regions
 from petct_ext.training.checkpoints import read_checkpoint
 
 __all__ = ["check_weights", "load_encoder", "load_regions", "load_start"]
@@ -30,6 +26,7 @@ _PREFIX = "encoder."
 _HEAD = "head."
 _WRAPPER = "model"
 _COPY = "copy it again or train anew"
+_ON_TOP = "put configs/finetune.json on top, which takes it from there"
 _NUM_NAMED = 3
 
 
@@ -49,9 +46,9 @@ def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         InputDataError: if the file is missing, damaged or no state dict, holds values that are not
-            finite, differs from the network in any tensor (names the first ones), or belongs to
-            other regions or another order of them. Files that do not name their regions are
-            accepted, with a warning in the log.
+            finite, differs from the network in any tensor (names the first ones), belongs to
+            other regions or another order of them, or was trained with other options, windows or
+            grid. Files that do not name their regions are accepted, with a warning in the log.
     """
     path = Path(require_file(path))
     loaded = read_checkpoint(path, remedy=_COPY)
@@ -63,10 +60,10 @@ def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
         given,
         network.state_dict(),
         f"{path} does not fit the network",
-        stored_remedy(loaded)
-        or "set network_def (for a report labeler also encoder) as in the training of that file, "
+        "set network_def (for a report labeler also encoder) as in the training of that file, "
         "or give the weights of a network with these settings",
     )
+    _require_same_design(loaded, network, path)
     return given
 
 
@@ -83,7 +80,9 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
 
     Raises:
         InputDataError: if the file is missing, damaged or no state dict, holds values that are not
-            finite, or its encoder differs in any tensor; names the first ones.
+            finite, its encoder differs in any tensor (names the first ones), or it was trained with
+            other options of the encoder, other windows or another grid than the network is noted
+            for (:func:`petct_ext.scan.networks.design.note_design`), or says nothing of them.
     """
     if path is None:
         _LOGGER.info("pretrained_path is null: the encoder starts from random weights")
@@ -95,15 +94,15 @@ def load_encoder(network: RegionClassifier, path: str | Path | None) -> int:
         )
     loaded = read_checkpoint(path, remedy=_COPY)
     state = _require_state_dict(loaded, path)
-    _require_same_design(loaded, network, path, "channels")
     given = {k: v for k, v in state.items() if k.startswith(_PREFIX)}
     wanted = {_PREFIX + k: v for k, v in network.encoder.state_dict().items()}
     _require_same(
         given,
         wanted,
         f"the encoder of {path} does not fit",
-        "set network_def#width and network_def#last_stage as in the training of that file",
+        f"set network_def#encoder as in the training of that file, or {_ON_TOP}",
     )
+    _require_start(loaded, network, path)
     network.encoder.load_state_dict({k.removeprefix(_PREFIX): v for k, v in given.items()})
     _LOGGER.info("encoder: %d tensors copied from %s", len(given), path.name)
     return len(given)
@@ -210,7 +209,7 @@ def _copy_heads(
         {key: value[:1] for key, value in given.items()},
         {key: value[:1] for key, value in own.items()},
         f"the heads of {path} do not fit",
-        "set network_def#num_heads and network_def#num_frequencies as in the training of that file",
+        f"set network_def as in the training of that file, or {_ON_TOP}",
     )
     for key, tensor in own.items():
         for place, source in pairs:
@@ -232,12 +231,23 @@ def _require_state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _require_same_design(loaded: Any, network: nn.Module, path: Path, *names: str) -> None:
-    if different := find_other_design(loaded, network, names):
+def _require_same_design(loaded: Any, network: nn.Module, path: Path, *parts: str) -> None:
+    if different := find_other_design(metadata_of(loaded), network, parts=parts):
         raise InputDataError(
-            f"{path} holds weights of a network with {different}; set network_def as in the "
-            "training of that file."
+            f"{path} holds weights of a network with {different}; set network_def and windows as "
+            "in the training of that file."
         )
+
+
+def _require_start(loaded: Any, network: nn.Module, path: Path) -> None:
+    """Refuses weights whose encoder has learned from other volumes than the network will see."""
+    if different := find_other_design(metadata_of(loaded), network, parts=("encoder", "channels")):
+        raise InputDataError(
+            f"{path} holds weights of a network with {different}; set network_def and windows as "
+            f"in the training of that file, or {_ON_TOP}."
+        )
+    if hasattr(network, "seen") and "windows" not in metadata_of(loaded).get("design", {}):
+        raise InputDataError(without_design(path))
 
 
 def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
@@ -249,14 +259,8 @@ def _require_same_regions(loaded: Any, network: nn.Module, path: Path) -> None:
             "its order",
             path.name,
         )
-    _require_same_design(loaded, network, path, "pooling", "channels")
-    other = find_other_regions(stored, regions)
-    if other:
-        raise InputDataError(
-            f"{path} holds weights of {other}; set regions (for mortality: horizon_days or "
-            "horizons_days) as in the training of that file, or give weights that were trained for "
-            "these."
-        )
+    if other := find_other_regions(stored, regions):
+        raise InputDataError(f"{path} holds weights of {other}; {regions_remedy()}.")
 
 
 def _require_same(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from petct_ext.bundle.settings import is_on
 from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.attention_heads import RegionAttentionHead
-from petct_ext.scan.networks.i3d import I3DEncoder
-from petct_ext.scan.networks.region_names import find_other_regions, names_in, note_regions
+from petct_ext.scan.networks.definition import definition_of
+from petct_ext.scan.networks.design import find_other_design, write_design
+from petct_ext.scan.networks.encoder import Encoder, require_encoder
+from petct_ext.scan.networks.region_names import find_other_regions, names_in
 
 __all__ = ["RegionClassifier"]
 
@@ -26,47 +29,43 @@ class RegionClassifier(nn.Module):
     its trainer and ``monai.bundle verify_net_in_out``; attention has its own method.
 
     The mortality bundle uses the same network with one output and starts from a trained
-    encoder.
+    encoder. Its weights carry their design, see :mod:`petct_ext.scan.networks.design`.
 
     Args:
-        in_channels: channels of the volume; channel 0 is PET, channel 1 is CT.
+        encoder: see :class:`~petct_ext.scan.networks.encoder.Encoder`; takes as many channels as
+            ``channels`` leaves.
         num_regions: number of regions, in the order of the configuration.
+        in_channels: channels of the volume; channel 0 is PET, channel 1 is CT.
         num_heads: attention heads per region.
-        width: width of the encoder, see :class:`~petct_ext.scan.networks.i3d.I3DEncoder`.
-        last_stage: where the encoder ends, see there.
         dropout: see :class:`~petct_ext.scan.networks.attention_heads.RegionAttentionHead`.
         num_frequencies: terms of the place in the attention, see the head; 0 is the paper's.
         pooling: "attention", "sum" or "mean", see the head.
         project_values: see the head; false with one head is the paper's text.
         channels: which channels of the volume the network sees, e.g. [0] for PET alone and [1] for
             CT alone; None is all.
-        gradient_checkpointing: less memory in training, see the encoder.
-        channels_last: another layout in memory, see the encoder.
-        batch_norm_eps: see the encoder.
         regions: names of the outputs, stored with the weights so that weights of other regions are
-            refused; None stores and checks nothing.
+            refused; None or none stores and checks nothing.
 
     Raises:
-        ValueError: if a size is not positive, a channel is not one of the volume's, or ``regions``
-            has not one name for each output.
+        ValueError: if a size is not positive, a channel is not one of the volume's, the encoder
+            lacks what it has to offer or takes another number of channels, or ``regions`` has not
+            one name for each output.
     """
+
+    free_options: ClassVar[tuple[str, ...]] = ("dropout",)
 
     def __init__(
         self,
-        in_channels: int,
+        encoder: Encoder,
         num_regions: int,
         *,
+        in_channels: int = 2,
         num_heads: int = 8,
-        width: float = 1.0,
-        last_stage: str = "mixed_5c",
         dropout: float = 0.0,
         num_frequencies: int = 0,
         pooling: str = "attention",
         project_values: bool = True,
         channels: Sequence[int] | None = None,
-        gradient_checkpointing: bool = False,
-        channels_last: bool = False,
-        batch_norm_eps: float = 1e-3,
         regions: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
@@ -75,23 +74,23 @@ class RegionClassifier(nn.Module):
                 f"channels is {list(channels)}, expected some of {list(range(in_channels))}: 0 is "
                 "PET, 1 is CT."
             )
-        if regions is not None and len(regions) != num_regions:
+        if regions and len(regions) != num_regions:
             raise InputDataError(
                 f"regions has {len(regions)} names for {num_regions} outputs; give one for each."
             )
         self.in_channels = in_channels
+        self.num_regions = num_regions
         self.channels = list(range(in_channels)) if channels is None else list(channels)
-        self.regions = [] if regions is None else list(regions)
-        self.encoder = I3DEncoder(
-            len(self.channels),
-            width=width,
-            last_stage=last_stage,
-            gradient_checkpointing=gradient_checkpointing,
-            channels_last=channels_last,
-            batch_norm_eps=batch_norm_eps,
-        )
+        self.regions = list(regions or ())
+        _require_channels(encoder, self.channels)
+        self.encoder = encoder
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.num_frequencies = num_frequencies
+        self.pooling = pooling
+        self.project_values = is_on(project_values, "project_values")
         self.head = RegionAttentionHead(
-            self.encoder.out_channels,
+            encoder.out_channels,
             num_regions,
             num_heads=num_heads,
             dropout=dropout,
@@ -99,17 +98,17 @@ class RegionClassifier(nn.Module):
             pooling=pooling,
             project_values=project_values,
         )
-        # What equal tensors may hide; stands beside the weights.
-        self.design = {"pooling": pooling, "channels": self.channels}
-        self.register_state_dict_post_hook(note_regions)  # type: ignore[no-untyped-call]
+        definition_of(self)  # told now, not when the first weights are saved
+        self.register_state_dict_post_hook(write_design)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, local_metadata: Any, *options: Any
     ) -> None:
-        """Tells torch's ``load_state_dict`` what is wrong with weights of other regions."""
-        other = find_other_regions(names_in(local_metadata), self.regions)
-        if other:
+        """Tells torch's ``load_state_dict`` what is wrong with weights of another design."""
+        if other := find_other_regions(names_in(local_metadata), self.regions):
             options[-1].append(f"weights of {other}")
+        if other := find_other_design(local_metadata, self):
+            options[-1].append(f"weights of a network with {other}")
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *options)
 
     def forward(self, image: Tensor, num_slices: Tensor | None = None) -> Tensor:
@@ -216,3 +215,13 @@ class RegionClassifier(nn.Module):
         positions = torch.arange(features.shape[4], device=features.device)
         mask = positions[None, :] < real[:, None].clamp(min=1)
         return mask[:, None, None, :].expand(-1, features.shape[2], features.shape[3], -1)
+
+
+def _require_channels(encoder: Encoder, channels: Sequence[int]) -> None:
+    require_encoder(encoder)
+    if encoder.in_channels != len(channels):
+        raise InputDataError(
+            f"the encoder takes {encoder.in_channels} channels, but the network sees "
+            f"{len(channels)} of the volume (channels {list(channels)}); set "
+            f"network_def#encoder#in_channels to {len(channels)}."
+        )

@@ -1,4 +1,4 @@
-"""Weights as they ship with a bundle: mostly in half precision, with names and what they fit."""
+"""Weights as they ship with a bundle: mostly in half precision, with their design."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
-from petct_ext.scan.networks.region_names import copy_metadata, note_remedy
+from petct_ext.scan.networks.region_names import copy_metadata
 from petct_ext.training.checkpoints import write_checkpoint
 
 __all__ = ["save_half"]
@@ -18,18 +18,16 @@ __all__ = ["save_half"]
 _MOST_VALUES_IN_FLOAT32 = 8192
 
 
-def save_half(network: nn.Module, path: str | Path, *, remedy: str = "") -> Path:
+def save_half(network: nn.Module, path: str | Path) -> Path:
     """Writes the large tensors of a network as float16, for about half of the space.
 
     Every loader copies them into a float32 network. Tensors of up to 8,192 values stay as they are:
-    in the scan model that ships, a probability then changes by 1e-4 in place of 2e-3. Names of
-    regions stay with them, as in the network's own state dict.
+    in the scan model that ships, a probability then changes by 1e-4 in place of 2e-3. The design
+    stays with them, as in the network's own state dict.
 
     Args:
         network: trained; not changed.
         path: file to write, a plain state dict that loads with ``weights_only=True``.
-        remedy: what to do if the weights do not fit a network, e.g. which configuration to add;
-            :func:`petct_ext.scan.networks.pretrained.check_weights` says it.
 
     Returns:
         The path.
@@ -41,8 +39,6 @@ def save_half(network: nn.Module, path: str | Path, *, remedy: str = "") -> Path
     state = network.state_dict()
     half: OrderedDict[str, Tensor] = OrderedDict((k, _half(k, v)) for k, v in state.items())
     copy_metadata(state, half)
-    if remedy:
-        note_remedy(half, remedy)
     write_checkpoint(half, path)
     return Path(path)
 

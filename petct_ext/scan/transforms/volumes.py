@@ -112,8 +112,8 @@ class LoadPreparedd(MapTransform):
             raise InputDataError(
                 f"it has {shapes[0][0]} x {shapes[0][1]} voxels in-plane, but the configuration "
                 f"expects {self.in_plane} x {self.in_plane} (in_plane): run "
-                f"scripts/prepare_exams.py --in-plane {self.in_plane}, or add the configuration "
-                "for its size (demo.json or demo_inference.json: 48)."
+                f"scripts/prepare_exams.py --in-plane {self.in_plane}, train with in_plane as in "
+                "your volumes (demo.json: 48), or predict with weights trained on that size."
             )
         for key, grid in zip(self.keys[1:], grids[1:], strict=False):
             if (shift := _shift(grids[0], grid)) > _LARGEST_SHIFT_VOXELS:

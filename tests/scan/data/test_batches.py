@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 
 from petct_ext.errors import InputDataError
 from petct_ext.scan.data.batches import gather_exams, stack_slices
-from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 def image(slices: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def test_shorter_exams_are_padded_at_the_upper_end() -> None:
 
 
 def test_padding_gets_no_attention() -> None:
-    network = RegionClassifier(2, 3, width=0.0625, num_heads=1).eval()
+    network = region_classifier(2, 3, width=0.0625, num_heads=1).eval()
     weights = network.attention(*stack_slices([image(8), image(40)], ["E1", "E2"]))
     assert not weights[0, ..., 1:].any()
     assert weights[1, ..., 1:].any()

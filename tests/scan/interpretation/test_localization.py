@@ -22,7 +22,7 @@ from petct_ext.scan.interpretation.localization import (
     read_boxes,
 )
 from petct_ext.scan.interpretation.scan_model import ScanModel
-from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 SIZE, STRIDES = (12, 10, 9), (4, 4, 2)
 AFFINE = np.array([[5.0, 0, 0, -30], [0, 5, 0, -20], [0, 0, 7, -800], [0, 0, 0, 1]])
@@ -107,7 +107,7 @@ def model_on(folder: Path, **options: Any) -> ScanModel:
     path = str(folder / "pet.nii")
     nib.save(nib.Nifti1Image(np.ones(IMAGE_SIZE, np.float32), IMAGE_AFFINE), path)
     items = [{"exam_id": exam, "pet": path, "ct": path} for exam in ("E1", "E2")]
-    network = RegionClassifier(2, 3, width=0.0625, last_stage="mixed_3b", **options)
+    network = region_classifier(2, 3, width=0.0625, last_stage="mixed_3b", **options)
     return ScanModel(network.eval(), REGIONS, Dataset(items, with_image), torch.device("cpu"))
 
 

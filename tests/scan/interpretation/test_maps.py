@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from petct_ext.scan.interpretation.maps import attention_map, evidence_map
-from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 @pytest.mark.parametrize("position", [(0, 0, 0), (1, 0, 2), (1, 1, 1)])
@@ -53,7 +53,7 @@ def test_peak_is_one_and_no_attention_is_zero() -> None:
 
 
 def test_fits_the_network_it_is_made_for() -> None:
-    network = RegionClassifier(2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b").eval()
+    network = region_classifier(2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b").eval()
     with torch.inference_mode():
         weights = network.attention(torch.rand(1, 2, 40, 33, 5))[0]
     assert attention_map(weights, (40, 33, 5), strides=network.encoder.strides).shape == (

@@ -18,11 +18,12 @@ from petct_ext.scan.networks.exported import (
 )
 from petct_ext.scan.networks.inference import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 @pytest.fixture(scope="module")
 def network() -> RegionClassifier:
-    return RegionClassifier(
+    return region_classifier(
         2, 3, num_heads=2, width=0.0625, last_stage="mixed_4b", num_frequencies=1
     ).eval()
 
@@ -44,7 +45,7 @@ def test_every_number_of_slices_gives_the_same_logits(
 
 @pytest.mark.slow
 def test_whole_network_keeps_its_slices_open() -> None:
-    whole = RegionClassifier(2, 3, num_heads=2, width=0.0625).eval()
+    whole = region_classifier(2, 3, num_heads=2, width=0.0625).eval()
     exported = export_network(whole, in_channels=2, in_plane=33)
     depths = [*range(LEAST_SLICES, 26), 64, 71]
     report = compare_export(whole, exported, shape=(1, 2, 33, 33), depths=depths)

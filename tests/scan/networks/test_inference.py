@@ -9,12 +9,13 @@ from torch.testing import assert_close
 
 from petct_ext.scan.networks.inference import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 @pytest.fixture
 def trained() -> RegionClassifier:
     torch.manual_seed(0)
-    network = RegionClassifier(2, 3, num_heads=2, width=0.125)
+    network = region_classifier(2, 3, num_heads=2, width=0.125)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
             for tensor, low, high in (

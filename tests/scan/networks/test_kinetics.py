@@ -15,8 +15,8 @@ import torch
 from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.i3d import I3DEncoder
 from petct_ext.scan.networks.kinetics import convert_kinetics, load_kinetics, read_kinetics
-from petct_ext.scan.networks.region_classifier import RegionClassifier
 from tests.scan.networks import published_i3d as published
+from tests.scan.networks.region_networks import region_classifier
 
 Weights = dict[str, Any]
 FORMS = pytest.mark.parametrize("form", ["hassony2", "piergiaj", "deepmind"])
@@ -159,7 +159,7 @@ def test_files_load_into_the_encoder_alone(
     name: str,
     save: Callable[[Path, Weights], None],
 ) -> None:
-    network = RegionClassifier(2, 3, last_stage="mixed_3b")
+    network = region_classifier(2, 3, last_stage="mixed_3b")
     head = {key: value.clone() for key, value in network.head.state_dict().items()}
     save(tmp_path / name, forms[form])
     assert load_kinetics(network, tmp_path / name) == 9 * 6

@@ -18,12 +18,13 @@ from petct_ext.scan.networks.pretrained import (
     load_start,
 )
 from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.scan.networks.region_networks import region_classifier
 
 
 def network(
     outputs: int = 1, *, width: float = 0.0625, stage: str = "mixed_4b"
 ) -> RegionClassifier:
-    return RegionClassifier(2, outputs, num_heads=2, width=width, last_stage=stage)
+    return region_classifier(2, outputs, num_heads=2, width=width, last_stage=stage)
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_logits_of_a_known_region_are_those_of_the_scan_model(scan_model: Path) 
 
 
 def test_names_in_the_file_win_over_those_given(tmp_path: Path) -> None:
-    named = RegionClassifier(
+    named = region_classifier(
         2, 2, num_heads=2, width=0.0625, last_stage="mixed_4b", regions=["spine", "liver"]
     )
     torch.save(named.state_dict(), tmp_path / "model.pt")
@@ -233,22 +234,22 @@ def test_fine_tuning_without_a_start_or_with_other_outputs_is_refused(scan_model
         load_regions(network(), None, regions=["liver"], source_regions=SOURCE)
     with pytest.raises(InputDataError, match="has 5 outputs, but source_regions names 2"):
         load_regions(network(), scan_model, regions=["liver"], source_regions=SOURCE[:2])
-    other = RegionClassifier(2, 1, num_heads=1, width=0.0625, last_stage="mixed_4b")
+    other = region_classifier(2, 1, num_heads=1, width=0.0625, last_stage="mixed_4b")
     with pytest.raises(InputDataError, match=r"the heads of .* do not fit: .*head\.query"):
         load_regions(other, scan_model, regions=["liver"], source_regions=SOURCE)
 
 
 def test_weights_of_another_design_are_told_though_their_tensors_fit(tmp_path: Path) -> None:
     options: dict[str, Any] = {"width": 0.0625, "pooling": "mean"}
-    trained = RegionClassifier(2, 3, channels=[0], **options)
+    trained = region_classifier(2, 3, channels=[0], **options)
     torch.save(trained.state_dict(), tmp_path / "model.pt")
-    check_weights(RegionClassifier(2, 3, channels=[0], **options), tmp_path / "model.pt")
+    check_weights(region_classifier(2, 3, channels=[0], **options), tmp_path / "model.pt")
     for other, told in (
         ({"channels": [0], "pooling": "sum"}, r"with pooling mean \(not sum\); set network_def"),
         ({"channels": [1]}, r"with channels \[0\] \(not \[1\]\)"),
     ):
-        network = RegionClassifier(2, 3, **(options | other))
+        network = region_classifier(2, 3, **(options | other))
         with pytest.raises(InputDataError, match=told):
             check_weights(network, tmp_path / "model.pt")
     with pytest.raises(InputDataError, match=r"with channels \[0\] \(not \[1\]\); set network_def"):
-        load_encoder(RegionClassifier(2, 3, channels=[1], width=0.0625), tmp_path / "model.pt")
+        load_encoder(region_classifier(2, 3, channels=[1], width=0.0625), tmp_path / "model.pt")

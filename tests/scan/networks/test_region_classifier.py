@@ -16,13 +16,14 @@ from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.pretrained import check_weights
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.training.checkpoints import AtomicCheckpointSaver
+from tests.scan.networks.region_networks import region_classifier
 
 REGIONS = ["liver", "spine", "neck"]
 
 
 def network(**options: Any) -> RegionClassifier:
     chosen: dict[str, Any] = {"num_heads": 2, "width": 0.0625, "last_stage": "mixed_3b"} | options
-    return RegionClassifier(2, 3, **chosen)
+    return region_classifier(2, 3, **chosen)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_names_add_no_tensor_to_the_weights() -> None:
 def settled_network(**options: Any) -> RegionClassifier:
     """An untrained network whose features have the size of trained ones."""
     torch.manual_seed(0)
-    network = RegionClassifier(2, 3, width=0.125, last_stage="mixed_4b", **options)
+    network = region_classifier(2, 3, width=0.125, last_stage="mixed_4b", **options)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.momentum = 1.0
@@ -196,7 +197,7 @@ def test_padding_up_to_the_stride_changes_nothing(num_slices: int) -> None:
 )
 def test_positions_are_centered_on_what_they_see(last_stage: str, axis: int, size: int) -> None:
     # All kernels are positive: a position answers to a bright plane if and only if it sees it.
-    network = RegionClassifier(1, 1, width=0.1, num_heads=1, last_stage=last_stage).eval()
+    network = region_classifier(1, 1, width=0.1, num_heads=1, last_stage=last_stage).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv3d):
             torch.nn.init.constant_(module.weight, 1.0)

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from petct_ext.errors import InputDataError
+from petct_ext.scan.networks.design import build_network, note_design, read_design
 from petct_ext.scan.networks.pretrained import check_weights
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.region_names import stored_regions, stored_remedy
+from petct_ext.scan.networks.region_names import stored_regions
 from petct_ext.scan.networks.shipped_weights import save_half
+from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 REGIONS = ["full", "liver", "spine"]
 
@@ -24,7 +26,7 @@ def network(**options: Any) -> RegionClassifier:
         "num_heads": 2,
         "regions": REGIONS,
     }
-    return RegionClassifier(2, 3, **(sizes | options)).eval()
+    return region_classifier(2, 3, **(sizes | options)).eval()
 
 
 def test_half_precision_changes_predictions_by_less_than_a_thousandth(tmp_path: Path) -> None:
@@ -51,18 +53,18 @@ def test_file_is_a_plain_state_dict_with_names_and_large_tensors_halved(tmp_path
     assert max(state[k].numel() for k in small) <= 8192 < state["head.value"].numel()
     assert path.stat().st_size < 0.8 * (tmp_path / "full.pt").stat().st_size
     assert stored_regions(state) == REGIONS
-    assert stored_remedy(state) == ""
 
 
-def test_weights_that_do_not_fit_tell_their_own_remedy(tmp_path: Path) -> None:
-    path = save_half(network(), tmp_path / "model.pt", remedy="add configs/small.json")
-    with pytest.raises(InputDataError, match=r"tensors differ .*\); add configs/small\.json\.$"):
+def test_design_stays_with_the_weights(tmp_path: Path) -> None:
+    path = save_half(note_design(network(), windows=WINDOWS, grid=GRID), tmp_path / "model.pt")
+    built = build_network(read_design(path), windows=WINDOWS, grid=GRID, regions=REGIONS)
+    built.load_state_dict(check_weights(built, path))
+    with pytest.raises(InputDataError, match="does not fit the network"):
         check_weights(network(width=0.0625), path)
-    check_weights(network(), path)
 
 
 def test_other_regions_are_still_refused(tmp_path: Path) -> None:
-    path = save_half(network(), tmp_path / "model.pt", remedy="add configs/small.json")
+    path = save_half(network(), tmp_path / "model.pt")
     with pytest.raises(InputDataError, match="other regions"):
         check_weights(network(regions=["full", "liver", "neck"]), path)
 
