@@ -22,9 +22,12 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from petct_ext.cli import new_parser, run
+from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.alignment import align_experiments
 from petct_ext.statistics.evaluation import ReportOptions, evaluate_experiments, write_report
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
+
+ONTOLOGY = RegionOntology.default()
 
 
 def write_predictions(folder: Path, arguments: argparse.Namespace) -> list[Path]:
@@ -86,12 +89,14 @@ def main(arguments: argparse.Namespace) -> None:
         paths = write_predictions(folder, arguments)
         before, start = _cpu_s(), time.perf_counter()
         experiments = align_experiments(
-            as_experiments(read_predictions(paths, split="test"), default_kind="hand")
+            as_experiments(
+                read_predictions(paths, split="test"), default_kind="hand", ontology=ONTOLOGY
+            )
         )
         read = time.perf_counter()
         tables = evaluate_experiments(experiments, options)
         computed = time.perf_counter()
-        write_report(experiments, tables, folder / "report", options=options)
+        write_report(experiments, tables, folder / "report", options=options, ontology=ONTOLOGY)
         end = time.perf_counter()
         whole_s = end - start
         print(

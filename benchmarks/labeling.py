@@ -44,6 +44,8 @@ from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.reports.writing import write_report
 from petct_ext.tables.schemas import MENTIONS, write_table
 
+ONTOLOGY = RegionOntology.default()
+
 REPOSITORY = Path(__file__).parents[1]
 COHORT = 8144
 """Reports of the published cohort."""
@@ -76,7 +78,9 @@ def artificial_reports(number: int) -> dict[str, str]:
     for patient in sample_patients(number, seed=3):
         for exam in patient.exams:
             rng = np.random.default_rng([3, patient.number, exam.number])
-            texts[f"{patient.number}_{exam.number}"] = write_report(patient, exam, rng=rng).text
+            texts[f"{patient.number}_{exam.number}"] = write_report(
+                patient, exam, rng=rng, ontology=ONTOLOGY
+            ).text
         if len(texts) >= number:
             break
     return dict(list(texts.items())[:number])

@@ -17,12 +17,15 @@ from typing import Final, NamedTuple
 import pandas as pd
 
 from petct_ext.cli import new_parser, run
+from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.alignment import align_experiments
 from petct_ext.statistics.comparison import ALL_TASKS, compare_experiments
 from petct_ext.statistics.ensembles import ensemble_table
 from petct_ext.statistics.predictions import as_experiments, read_predictions
 from petct_ext.statistics.region_table import region_table
 from petct_ext.statistics.worklist import triage_table
+
+ONTOLOGY = RegionOntology.default()
 
 FINE_TUNED: Final = "multi_task_then_single_task"
 SINGLE: Final = "single_task_from_kinetics"
@@ -69,7 +72,10 @@ def main(arguments: argparse.Namespace) -> None:
     # others have 101): the targets of most seeds are taken.
     experiments = align_experiments(
         as_experiments(
-            read_predictions(paths, split="test"), default_kind="hand", majority_targets=True
+            read_predictions(paths, split="test"),
+            default_kind="hand",
+            majority_targets=True,
+            ontology=ONTOLOGY,
         )
     )
     regions = region_table(experiments, num_bootstrap=arguments.bootstrap)

@@ -29,6 +29,9 @@ from survival_simulation import (
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder
+from petct_ext.ontology import RegionOntology
+
+ONTOLOGY = RegionOntology.default()
 
 
 def gain_table(pool: PatientPool, arguments: argparse.Namespace) -> pd.DataFrame:
@@ -54,7 +57,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.cohorts < 2 or arguments.patients < 50:
         raise InputDataError("at least 2 cohorts of at least 50 patients are needed.")
     start = time.perf_counter()
-    pool = make_pool(max(arguments.pool, arguments.patients), seed=arguments.seed)
+    pool = make_pool(
+        max(arguments.pool, arguments.patients), seed=arguments.seed, ontology=ONTOLOGY
+    )
     rows = coverage(
         pool,
         num_cohorts=arguments.cohorts,

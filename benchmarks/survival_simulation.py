@@ -17,6 +17,7 @@ from scipy import stats
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
+from petct_ext.ontology import RegionOntology
 from petct_ext.survival.covariates import learn_design
 from petct_ext.survival.cox import fit_cox, likelihood_ratio_test
 from petct_ext.survival.discrimination import concordance
@@ -56,12 +57,14 @@ class PatientPool:
         log_hazard: true linear predictor (N,).
         study_days: days from the last exam to the end of the study (N,).
         clinical: ``age_years``, ``indication``, ``summary_code``, ``sex``.
+        ontology: their regions.
     """
 
     covariates: pd.DataFrame
     log_hazard: Floats
     study_days: Floats
     clinical: pd.DataFrame
+    ontology: RegionOntology
 
     def choose(self, num_patients: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Draws different patients; returns their rows.
@@ -77,10 +80,10 @@ class PatientPool:
         return rng.permutation(len(self.log_hazard))[:num_patients]
 
 
-def make_pool(num_patients: int, *, seed: int) -> PatientPool:
+def make_pool(num_patients: int, *, ontology: RegionOntology, seed: int) -> PatientPool:
     """Samples digital patients, each with the last exam."""
     patients = sample_patients(num_patients, seed=seed)
-    made = pd.DataFrame([covariates(patient) for patient in patients])[list(COEFFICIENTS)]
+    made = pd.DataFrame([covariates(patient, ontology) for patient in patients])[list(COEFFICIENTS)]
     clinical = pd.DataFrame(
         {
             "age_years": made["age_decades"] * 10 + 60,
@@ -91,7 +94,9 @@ def make_pool(num_patients: int, *, seed: int) -> PatientPool:
     )
     days = [(END_OF_STUDY - patient.exams[-1].exam_date).days for patient in patients]
     effects = np.array(list(COEFFICIENTS.values()))
-    return PatientPool(made, made.to_numpy() @ effects, np.array(days, np.float64), clinical)
+    return PatientPool(
+        made, made.to_numpy() @ effects, np.array(days, np.float64), clinical, ontology
+    )
 
 
 def coverage(
@@ -210,7 +215,15 @@ def added_value(
         table = table.join(probs)
         is_fitted = table["split"] == "validation"
         rows.append(
-            {"cohort": cohort, **_compare(table[is_fitted], table[~is_fitted], min_group=min_group)}
+            {
+                "cohort": cohort,
+                **_compare(
+                    table[is_fitted],
+                    table[~is_fitted],
+                    ontology=pool.ontology,
+                    min_group=min_group,
+                ),
+            }
         )
     return pd.DataFrame(rows)
 
@@ -288,9 +301,11 @@ def _simulate(
     return table, pd.DataFrame(probs, columns=list(REGIONS))
 
 
-def _compare(fit: pd.DataFrame, score: pd.DataFrame, *, min_group: int) -> dict[str, float]:
+def _compare(
+    fit: pd.DataFrame, score: pd.DataFrame, *, ontology: RegionOntology, min_group: int
+) -> dict[str, float]:
     try:
-        design = learn_design(fit, regions=REGIONS, min_group=min_group)
+        design = learn_design(fit, ontology=ontology, regions=REGIONS, min_group=min_group)
         values = design.apply(fit)
         small, large = (
             fit_cox(values[list(columns)], fit["time_days"], fit["event"])

@@ -27,6 +27,8 @@ from petct_ext.reports.prefilter import PatternIndex
 from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.reports.writing import write_report
 
+ONTOLOGY = RegionOntology.default()
+
 Spans = set[tuple[int, int, str]]
 Way = Callable[[str], Spans]
 
@@ -35,7 +37,9 @@ def make_reports(count: int, *, seed: int) -> list[str]:
     texts: list[str] = []
     for patient in sample_patients(count, seed=seed):
         rng = np.random.default_rng([seed, patient.number])
-        texts += [write_report(patient, exam, rng=rng).text for exam in patient.exams]
+        texts += [
+            write_report(patient, exam, rng=rng, ontology=ONTOLOGY).text for exam in patient.exams
+        ]
     return texts[:count]
 
 

@@ -37,6 +37,7 @@ import pandas as pd
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import make_folder
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pages.run_facts import read_run_facts
 from petct_ext.pages.survival import write_survival_page
 from petct_ext.pages.survival_files import write_analysis
@@ -49,6 +50,7 @@ from petct_ext.tables.schemas import PREDICTIONS, SURVIVAL, read_table
 def command(arguments: argparse.Namespace) -> None:
     make_folder(arguments.out)
     options = AnalysisOptions(
+        ontology=arguments.ontology,
         regions=tuple(arguments.regions or ()),
         fit_splits=tuple(arguments.fit_splits),
         score_split=arguments.score_split,
@@ -185,4 +187,5 @@ def main() -> NoReturn:
         action="store_true",
         help="say on the page that the patients are artificial (found by itself in a run's folder)",
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -32,16 +32,17 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from petct_ext.cli import SOME_FAILED, new_parser, progress, run
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.figures.designs import draw_designs, draw_localization
 from petct_ext.figures.style import save_figure
 from petct_ext.files import make_folder, read_json, write_text
 from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pages.designs import designs_page
 from petct_ext.pipeline.design_tables import RegionGroup, design_table, localization_table
 from petct_ext.pipeline.design_trainings import STUDY_SIZES, DesignStudy, Training, train_all
 from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN, SINGLE_TASK, choose_designs
-from petct_ext.pipeline.finetunings import RARE_REGIONS
+from petct_ext.pipeline.finetunings import RARE_REGIONS, usual_regions
 from petct_ext.scan.interpretation.localization import localize_exams, read_boxes
 from petct_ext.scan.interpretation.scan_model import load_scan_model
 from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
@@ -50,7 +51,6 @@ from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "scan_model" / "configs"
-STUDY_REGIONS = (*RegionOntology.default().main_regions(), *RARE_REGIONS)
 COMMON_REGIONS = ("liver",)
 USUAL_DESIGNS = [n for n in DESIGNS if n != "finer_map"]
 
@@ -84,6 +84,7 @@ def open_study(arguments: argparse.Namespace) -> DesignStudy:
         configs=CONFIGS,
         work=work,
         cohort=cohort,
+        ontology=arguments.ontology,
         out=make_folder(arguments.out or work / "designs").resolve(),
         size=arguments.size,
         settings={key: value for key, value in settings.items() if value is not None},
@@ -94,7 +95,13 @@ def open_study(arguments: argparse.Namespace) -> DesignStudy:
 
 
 def trainings_of(study: DesignStudy, arguments: argparse.Namespace) -> list[Training]:
-    alone = arguments.single_task_regions
+    regions, alone = usual_regions(study.ontology), arguments.single_task_regions
+    for region in alone:
+        if region not in regions:
+            raise InputDataError(
+                f"--single-task-regions: {region!r} is none of the {len(regions)} regions that "
+                f"are compared.{did_you_mean(region, regions)}"
+            )
     designs = choose_designs(arguments.designs)
     seeds = {SINGLE_TASK: arguments.single_task_seeds or arguments.seeds}
     return [
@@ -102,7 +109,7 @@ def trainings_of(study: DesignStudy, arguments: argparse.Namespace) -> list[Trai
         for seed in sorted({*arguments.seeds, *seeds[SINGLE_TASK]})
         for design in designs
         if seed in seeds.get(design.name, arguments.seeds)
-        for training in study.trainings(design, seed, regions=STUDY_REGIONS, alone=alone)
+        for training in study.trainings(design, seed, regions=regions, alone=alone)
     ]
 
 
@@ -117,24 +124,27 @@ def write_results(
     predicted = read_predictions([training.predictions for training in trainings], split="test")
     predictions = use_hand_labels(predicted, truth, identifiers)
     options: dict[str, Any] = {"num_bootstrap": arguments.bootstrap, "seed": arguments.draw_seed}
-    designs = design_table(predictions, groups_of(trainings), patients=patients, **options)
-    experiments = as_experiments(predictions, patients=patients)
+    about: dict[str, Any] = {"ontology": study.ontology, "patients": patients}
+    designs = design_table(predictions, groups_of(trainings, study.ontology), **about, **options)
+    experiments = as_experiments(predictions, **about)
     places = localization_table(locate_all(study, trainings), patients=patients, **options)
     write_rows(region_table(experiments, **options).tasks, study.out / "designs_regions.csv")
     write_rows(places, study.out / "localization.csv")
     save_figure(draw_designs(designs), study.out / "designs")
-    save_figure(draw_localization(places), study.out / "localization")
+    save_figure(draw_localization(places, ontology=study.ontology), study.out / "localization")
     write_text(study.out / "designs.md", designs_page(designs, places, facts=facts_of(study)))
     write_rows(designs, study.out / "designs.csv")
 
 
-def groups_of(trainings: Sequence[Training]) -> list[RegionGroup]:
+def groups_of(trainings: Sequence[Training], ontology: RegionOntology) -> list[RegionGroup]:
+    regions, main = usual_regions(ontology), ontology.main_regions()
+    rare = tuple(regions[len(main) :])
     groups = [
-        RegionGroup("26 main regions", STUDY_REGIONS[: -len(RARE_REGIONS)]),
-        RegionGroup("four rare regions", RARE_REGIONS, min_positives=2),
+        RegionGroup(f"{len(main)} main regions", main),
+        RegionGroup("four rare regions", rare, min_positives=2),
     ]
     single = {r for t in trainings if t.design.name == SINGLE_TASK for r in t.regions}
-    common = tuple(region for region in STUDY_REGIONS if region in single - set(RARE_REGIONS))
+    common = tuple(region for region in main if region in single)
     return (
         [*groups, RegionGroup("common regions, also trained alone", common)] if common else groups
     )
@@ -150,7 +160,7 @@ def locate_all(study: DesignStudy, trainings: Sequence[Training]) -> pd.DataFram
             datalist=study.work / "datalist.json",
             checkpoint=training.weights,
         )
-        measured = localize_exams(model, boxes)
+        measured = localize_exams(model, boxes, study.ontology)
         parts.append(measured.assign(design=training.design.name, seed=training.seed))
     return pd.concat(parts, ignore_index=True)
 
@@ -188,7 +198,7 @@ def main() -> NoReturn:
     )
     parser.add_argument(
         "--single-task-regions", nargs="+", metavar="REGION",
-        choices=STUDY_REGIONS, default=[*RARE_REGIONS, *COMMON_REGIONS],
+        default=[*RARE_REGIONS, *COMMON_REGIONS],
         help="regions that get a network of their own (default: the rare ones and the liver)",
     )  # fmt: skip
     parser.add_argument(
@@ -199,4 +209,5 @@ def main() -> NoReturn:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (default: 2)")
     parser.add_argument("--bootstrap", type=int, default=2000)
     parser.add_argument("--draw-seed", type=int, default=0, help="of bootstrap and tests")
+    add_ontology_option(parser)
     run(command, parser)

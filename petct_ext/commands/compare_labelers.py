@@ -27,7 +27,7 @@ from petct_ext.labeler.comparison import (
     list_errors,
     score_tagging,
 )
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.annotated_texts import read_annotated_texts
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
 from petct_ext.tables.contract import write_csv
@@ -42,15 +42,13 @@ def command(arguments: argparse.Namespace) -> None:
         folder = arguments.model_dir or Path(bundle_root("report_labeler")) / "models"
         labelers["model"] = ReportPredictor(folder)
     table = compare_labelers(
-        labelers, texts, RegionOntology.default(), draws=arguments.draws, seed=arguments.seed
+        labelers, texts, arguments.ontology, draws=arguments.draws, seed=arguments.seed
     )
     path = arguments.out / "labeler_comparison.csv"
     write_csv(table, path)
     print_summary(table)
     print(path)
-    tagging = score_tagging(
-        texts, RegionOntology.default(), draws=arguments.draws, seed=arguments.seed
-    )
+    tagging = score_tagging(texts, arguments.ontology, draws=arguments.draws, seed=arguments.seed)
     path = arguments.out / "tagging_scores.csv"
     write_csv(tagging, path)
     for row in tagging.to_dict("records"):
@@ -95,4 +93,5 @@ def main() -> NoReturn:
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap draws, 0 for none")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--errors", action="store_true", help="list errors with their sentences")
+    add_ontology_option(parser)
     run(command, parser)

@@ -19,6 +19,7 @@ from typing import NoReturn
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.labeler.notebook.conversion import Format, convert_annotations
+from petct_ext.ontology.option import add_ontology_option
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -30,6 +31,7 @@ def command(arguments: argparse.Namespace) -> None:
         source_format=known_format(source_format),
         target_format=known_format(target_format),
         reports=arguments.cohort / "reports.csv",
+        ontology=arguments.ontology,
         merge=arguments.merge,
     )
     print(f"{target}: {written} judged mentions")
@@ -53,4 +55,5 @@ def main() -> NoReturn:
     parser.add_argument(
         "--merge", action="store_true", help="add to an existing file; what is read holds"
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.figures.exam_pictures import draw_exams
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.scan.interpretation.scan_model import load_scan_model
 
 
@@ -30,6 +31,7 @@ def command(arguments: argparse.Namespace) -> None:
         model,
         arguments.predictions,
         arguments.out,
+        ontology=arguments.ontology,
         num_exams=arguments.num_exams,
         num_regions=arguments.num_regions,
         exams=arguments.exams,
@@ -54,4 +56,5 @@ def main() -> NoReturn:
     parser.add_argument("--num-exams", type=int, default=4)
     parser.add_argument("--num-regions", type=int, default=3)
     parser.add_argument("--exams", nargs="*", default=[], help="ids of the exams to draw")
+    add_ontology_option(parser)
     run(command, parser)

@@ -10,18 +10,16 @@ from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.figures.ontology import draw_ontology
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 
 
 def command(arguments: argparse.Namespace) -> None:
-    path = arguments.ontology
-    ontology = RegionOntology.default() if path is None else RegionOntology.from_json(path)
-    for written in draw_ontology(ontology, arguments.out):
+    for written in draw_ontology(arguments.ontology, arguments.out):
         print(written)
 
 
 def main() -> NoReturn:
     parser = new_parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="path without suffix")
-    parser.add_argument("--ontology", type=Path, help="regions.json; the package's by default")
+    add_ontology_option(parser)
     run(command, parser)

@@ -35,6 +35,7 @@ from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.figures.training import read_histories, read_training_sizes
 from petct_ext.files import make_folder
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pages.evaluation import write_evaluation
 from petct_ext.statistics.alignment import align_experiments
 from petct_ext.statistics.comparison import ALL_TASKS
@@ -78,6 +79,7 @@ def command(arguments: argparse.Namespace) -> None:
         tables,
         arguments.out,
         options=options,
+        ontology=arguments.ontology,
         training_sizes=sizes,
         histories=histories,
     )
@@ -101,6 +103,7 @@ def _read(arguments: argparse.Namespace) -> list[Experiment]:
             patients = dict(zip(identifiers["exam_id"], identifiers["patient_id"], strict=True))
     return as_experiments(
         predictions,
+        ontology=arguments.ontology,
         patients=patients,
         default_kind=arguments.target_kind,
         majority_targets=arguments.majority_targets,
@@ -115,6 +118,7 @@ def _thresholds(experiments: list[Experiment], arguments: argparse.Namespace) ->
     names = [experiment.name for experiment in experiments]
     validation = as_experiments(
         other[other["experiment"].isin(names)],
+        ontology=arguments.ontology,
         default_kind=arguments.threshold_target_kind,
         majority_targets=arguments.majority_targets,
     )
@@ -232,4 +236,5 @@ def main() -> NoReturn:
         type=Path,
         help="CSV experiment, seed, task, epoch, auroc: draw epochs to the best checkpoint",
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder, require_file
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.finetunings import (
     HORIZONS_DAYS,
     Surroundings,
@@ -38,7 +39,11 @@ def command(arguments: argparse.Namespace) -> int:
     work = arguments.work.resolve()
     out = make_folder(arguments.out or work / "finetuning" / "mortality").resolve()
     around = Surroundings(
-        REPOSITORY, out, arguments.profile == "demo", tuple(p.resolve() for p in arguments.config)
+        REPOSITORY,
+        out,
+        arguments.ontology,
+        is_demo=arguments.profile == "demo",
+        configs=tuple(path.resolve() for path in arguments.config),
     )
     before, starts = plan_starts(arguments, around, work)
     plan = before + mortality_finetunings(
@@ -107,4 +112,5 @@ def main() -> NoReturn:
         "--config", type=Path, nargs="+", default=[], help="configuration files to put on top"
     )
     parser.add_argument("--out", type=Path, help="default: WORK/finetuning/mortality")
+    add_ontology_option(parser)
     run(command, parser)

@@ -19,8 +19,8 @@ from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder
-from petct_ext.ontology import RegionOntology
-from petct_ext.pipeline.finetunings import RARE_REGIONS, Surroundings, region_finetunings
+from petct_ext.ontology.option import add_ontology_option
+from petct_ext.pipeline.finetunings import Surroundings, region_finetunings, usual_regions
 from petct_ext.pipeline.running import run_finetunings, status_in_words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,13 +30,17 @@ def command(arguments: argparse.Namespace) -> int:
     work = arguments.work.resolve()
     out = make_folder(arguments.out or work / "finetuning" / "regions").resolve()
     around = Surroundings(
-        REPOSITORY, out, arguments.profile == "demo", tuple(p.resolve() for p in arguments.config)
+        REPOSITORY,
+        out,
+        arguments.ontology,
+        is_demo=arguments.profile == "demo",
+        configs=tuple(path.resolve() for path in arguments.config),
     )
     plan = region_finetunings(
         around,
         weights=(arguments.weights or work / "scan_model" / "model.pt").resolve(),
         datalist=(arguments.datalist or work / "datalist.json").resolve(),
-        regions=arguments.regions or [*RegionOntology.default().main_regions(), *RARE_REGIONS],
+        regions=arguments.regions or usual_regions(arguments.ontology),
         seeds=arguments.seeds,
     )
     status = run_finetunings(plan, out)
@@ -49,11 +53,12 @@ def main() -> NoReturn:
     parser.add_argument("--work", type=Path, required=True, help="work folder of a finished run")
     parser.add_argument("--weights", type=Path, help="default: WORK/scan_model/model.pt")
     parser.add_argument("--datalist", type=Path, help="default: WORK/datalist.json")
-    parser.add_argument("--regions", nargs="+", help="default: the 26 main and 4 rare regions")
+    parser.add_argument("--regions", nargs="+", help="default: the main and 4 rare regions")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--profile", choices=["demo", "full"], default="full", help="sizes")
     parser.add_argument(
         "--config", type=Path, nargs="+", default=[], help="configuration files to put on top"
     )
     parser.add_argument("--out", type=Path, help="default: WORK/finetuning/regions")
+    add_ontology_option(parser)
     run(command, parser)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.labeler.text_files import read_report_text
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.items import SentenceTagger, load_report_items, tag_report
 from petct_ext.tables.schemas import REPORTS, read_table
 
@@ -30,7 +30,7 @@ def command(arguments: argparse.Namespace) -> None:
     if arguments.reports and (arguments.model_dir is None or arguments.out is None):
         raise InputDataError("--reports needs --model-dir FOLDER (with model.pt) and --out FOLDER.")
     if arguments.work is None:
-        items = tag_files(arguments.reports)
+        items = tag_files(arguments.reports, SentenceTagger(arguments.ontology))
         model_dir, out = arguments.model_dir, arguments.out
     else:
         private = arguments.work / "private"
@@ -53,7 +53,7 @@ def command(arguments: argparse.Namespace) -> None:
     )
 
 
-def tag_files(paths: list[Path]) -> list[dict[str, Any]]:
+def tag_files(paths: list[Path], tagger: SentenceTagger) -> list[dict[str, Any]]:
     texts: dict[str, str] = {}
     for path in paths:
         if path.suffix.lower() == ".csv":
@@ -61,7 +61,6 @@ def tag_files(paths: list[Path]) -> list[dict[str, Any]]:
             texts |= dict(zip(table["study_instance_uid"], table["text"], strict=True))
         else:
             texts[path.stem] = read_report_text(path)
-    tagger = SentenceTagger(RegionOntology.default())
     return [item for name, text in texts.items() for item in tag_report(name, text, tagger)]
 
 
@@ -79,4 +78,5 @@ def main() -> NoReturn:
     parser.add_argument("--num-mentions", type=int, default=60, help="how many are shown")
     parser.add_argument("--max-sentences", type=int, default=300, help="of more, some are drawn")
     parser.add_argument("--seed", type=int, default=0)
+    add_ontology_option(parser)
     run(command, parser)

@@ -25,7 +25,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.labeler.preparation import read_report_problems
 from petct_ext.labeler.text_files import describe_mentions
 from petct_ext.labels.weak_labels import write_weak_labels
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
         return label_text_files(arguments)
     path = write_weak_labels(
         arguments.work,
-        RegionOntology.default(),
+        arguments.ontology,
         labeler=arguments.labeler or "model",
         policy=arguments.unmentioned,
         hand_labels=arguments.hand_labels,
@@ -54,7 +54,7 @@ def label_text_files(arguments: argparse.Namespace) -> int:
     from petct_ext.labeler.text_files import choose_labeler, label_files  # loads torch
 
     labeler, told = choose_labeler(arguments.labeler, arguments.model_dir)
-    found = label_files(arguments.text, labeler, RegionOntology.default())
+    found = label_files(arguments.text, labeler, arguments.ontology)
     if not found.texts:
         raise InputDataError(found.problems[0]["problem"])
     print(told)
@@ -92,4 +92,5 @@ def main() -> NoReturn:
     parser.add_argument(
         "--hand-labels", type=Path, help="table of a reader's labels, for scoring only"
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -18,7 +18,7 @@ from typing import NoReturn
 from petct_ext.cli import new_parser, run
 from petct_ext.cohort.hand_labels import hand_labels_by_exam, read_hand_labels
 from petct_ext.cohort.summary_codes import ABNORMAL_CODES, summary_code_labels
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.scan.data.datalist import build_datalist
 from petct_ext.tables.schemas import IDENTIFIERS, REPORTS, read_table
 
@@ -35,13 +35,12 @@ def command(arguments: argparse.Namespace) -> None:
         )
     hand = None
     if arguments.hand_labels is not None:
-        ontology = RegionOntology.default()
-        hand = hand_labels_by_exam(
-            read_hand_labels(arguments.hand_labels, arguments.work, ontology)
-        )
+        table = read_hand_labels(arguments.hand_labels, arguments.work, arguments.ontology)
+        hand = hand_labels_by_exam(table)
     sizes = build_datalist(
         arguments.work,
         out,
+        ontology=arguments.ontology,
         labels=labels,
         other_labels=codes,
         hand_labels=hand,
@@ -69,4 +68,5 @@ def main() -> NoReturn:
     )
     parser.add_argument("--hand-labels", type=Path, help="table of a reader's labels, added")
     parser.add_argument("--out", type=Path, help="default: WORK/datalist.json")
+    add_ontology_option(parser)
     run(command, parser)

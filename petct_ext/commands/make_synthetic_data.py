@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.synthetic.phantoms.scanner import SCAN_SIZES
 
@@ -23,6 +24,7 @@ def command(arguments: argparse.Namespace) -> None:
         num_patients=arguments.patients,
         seed=arguments.seed,
         size=arguments.size,
+        ontology=arguments.ontology,
         workers=arguments.workers,
         num_annotated=arguments.annotated,
         masks=arguments.masks,
@@ -57,6 +59,7 @@ parser.add_argument(
     "--annotated", type=int, default=60, help="reports that are judged (default: 60)"
 )
 parser.add_argument("--masks", action="store_true", help="write truth/masks as well")
+add_ontology_option(parser)
 
 
 def main() -> NoReturn:

@@ -17,14 +17,14 @@ from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.labeler.preparation import prepare_report_items, read_report_problems
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 
 
 def command(arguments: argparse.Namespace) -> int:
     path = prepare_report_items(
         arguments.cohort,
         arguments.work,
-        RegionOntology.default(),
+        arguments.ontology,
         with_annotations=arguments.labeler == "model",
         vocabulary_size=arguments.vocabulary_size,
         min_frequency=arguments.min_frequency,
@@ -54,4 +54,5 @@ def main() -> NoReturn:
     parser.add_argument(
         "--encoding", help="code page of reports.csv if it is not UTF-8, e.g. cp1252"
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -17,18 +17,16 @@ from typing import NoReturn
 import pandas as pd
 
 from petct_ext.cli import new_parser, progress, run
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.ngrams import count_untagged_ngrams
 from petct_ext.reports.rows import read_report_rows
 from petct_ext.tables.contract import write_csv
 
 
 def command(arguments: argparse.Namespace) -> None:
-    path = arguments.ontology
-    ontology = RegionOntology.default() if path is None else RegionOntology.from_json(path)
     table, problems = read_report_rows(arguments.reports, encoding=arguments.encoding)
     texts = progress(table["text"].tolist(), "reports")
-    found = count_untagged_ngrams(texts, ontology, min_count=arguments.min_count)
+    found = count_untagged_ngrams(texts, arguments.ontology, min_count=arguments.min_count)
     columns = ["words", "count", "beside", "share"]
     rows = pd.DataFrame([asdict(ngram) for ngram in found], columns=columns)
     write_csv(rows, arguments.out)
@@ -42,6 +40,6 @@ def main() -> NoReturn:
     parser.add_argument("--reports", type=Path, required=True, help="reports.csv")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     parser.add_argument("--min-count", type=int, default=35, help="rarer k-grams are left out")
-    parser.add_argument("--ontology", type=Path, help="regions.json; the package's by default")
     parser.add_argument("--encoding", help="code page of reports that are not UTF-8")
+    add_ontology_option(parser)
     run(command, parser)

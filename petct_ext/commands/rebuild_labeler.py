@@ -32,7 +32,7 @@ from petct_ext.labeler.shipped import (
     train_tuned,
 )
 from petct_ext.labeler.training import FitSettings
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
 from petct_ext.tables.contract import write_csv
@@ -44,7 +44,7 @@ REAL = REPOSITORY.parent / "shared" / "reports" / "extra.jsonl"
 
 def command(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
-    ontology = RegionOntology.default()
+    ontology = arguments.ontology
     recipe = Recipe(encoder=arguments.encoder, seed=arguments.seed)
     if arguments.quick:
         once = FitSettings(epochs=1)
@@ -104,4 +104,5 @@ def main() -> NoReturn:
     parser.add_argument(
         "--threads", type=int, default=1, help="of torch; more are slower on busy machines"
     )
+    add_ontology_option(parser)
     run(command, parser)

@@ -22,6 +22,8 @@ import numpy as np
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
+from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.designs import ARTIFICIAL
 from petct_ext.pipeline.steps import Step, bundle_command, run_steps
 from petct_ext.scan.networks.design import build_network, read_design
@@ -48,7 +50,11 @@ def command(arguments: argparse.Namespace) -> None:
     full, half = folder / "model.pt", folder / "half" / "model.pt"
     sizes = {"epochs": arguments.epochs, "exams_per_epoch": arguments.exams_per_epoch}
     chosen = {key: value for key, value in sizes.items() if value is not None}
-    datalist = {"datalist": work / "datalist.json", "seed": arguments.seed}
+    datalist = {
+        "datalist": work / "datalist.json",
+        "ontology": arguments.ontology.path,
+        "seed": arguments.seed,
+    }
     fit = {**datalist, **chosen, "ckpt_dir": folder, "output_dir": folder}
     run_steps([
         Step("train", "train the scan model", bundle_command(TRAIN, fit, run_id="training"),
@@ -64,7 +70,7 @@ def command(arguments: argparse.Namespace) -> None:
             f"{half}: half precision changes a prediction by {change:.1e}, more than "
             f"{LARGEST_CHANGE:g}; ship these weights in float32."
         )
-    score(half.parent / "predictions.csv", cohort=cohort, work=work)
+    score(half.parent / "predictions.csv", ontology=arguments.ontology, cohort=cohort, work=work)
     path = make_folder(arguments.out) / "model.pt"
     ship(full, path)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
@@ -94,12 +100,12 @@ def largest_change(one: Path, other: Path) -> float:
     return float(np.abs(tables[0] - tables[1].reindex(tables[0].index)).max())
 
 
-def score(predictions: Path, *, cohort: Path, work: Path) -> None:
+def score(predictions: Path, *, ontology: RegionOntology, cohort: Path, work: Path) -> None:
     identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
     truth = read_table(cohort / "hand_labels.csv", HAND_LABELS)
     judged = use_hand_labels(read_predictions([predictions], split="test"), truth, identifiers)
     patients = dict(zip(identifiers["exam_id"], identifiers["patient_id"], strict=True))
-    table = region_table(as_experiments(judged, patients=patients))
+    table = region_table(as_experiments(judged, ontology=ontology, patients=patients))
     write_region_table(table, predictions.parent)
     row = table.macro.iloc[0]
     print(ARTIFICIAL)
@@ -119,4 +125,5 @@ def main() -> NoReturn:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--exams-per-epoch", type=int, default=320)
+    add_ontology_option(parser)
     run(command, parser)

@@ -7,6 +7,7 @@ in OUT/manifests.
 Example:
     python scripts/run_pipeline.py --profile demo --out runs/demo
     python scripts/run_pipeline.py --data my_cohort --out runs/mine
+    python scripts/run_pipeline.py --data my_cohort --ontology my_regions.json --out runs/mine
 """
 
 import argparse
@@ -18,7 +19,10 @@ from typing import NamedTuple, NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.files import make_folder
+from petct_ext.files import make_folder, write_json
+from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import add_ontology_option, ontology_arguments
+from petct_ext.ontology.regions import REGIONS_FILE
 from petct_ext.pipeline.steps import Step, bundle_command, run_steps
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,6 +66,27 @@ class Plan(NamedTuple):
     patients: int
     seed: int
     workers: int
+    ontology: RegionOntology
+
+    @property
+    def regions(self) -> tuple[Path, ...]:
+        """The file of the regions, an input of the steps that read it."""
+        return (self.ontology.path,) if self.ontology.path else ()
+
+    def network_outputs(self) -> tuple[Path, ...]:
+        """Writes which regions the scan model learns, if they are not the package's.
+
+        Returns:
+            A configuration file to put on top of the bundle's; nothing without ``--ontology``.
+        """
+        if self.ontology.path in (None, REGIONS_FILE):
+            return ()
+        document = {
+            "_desc_": "Written by scripts/run_pipeline.py from the regions of --ontology.",
+            "ontology": str(self.ontology.path),
+            "regions": list(self.ontology.main_regions()),
+        }
+        return (write_json(self.work / "scan_model" / "regions.json", document),)
 
     def hand_labels(self) -> list[str]:
         """Returns the options that score against a reader's labels, if there are any."""
@@ -82,6 +107,7 @@ def command(arguments: argparse.Namespace) -> int:
         patients=arguments.patients,
         seed=arguments.seed,
         workers=arguments.workers,
+        ontology=arguments.ontology,
     )
     if not plan.is_phantom:
         require_cohort(plan)
@@ -128,7 +154,7 @@ def bundle_configs(name: str, configs: Sequence[str]) -> tuple[Path, ...]:
 
 
 def cohort_steps(plan: Plan) -> list[Step]:
-    data, work = plan.data, plan.work
+    data, work, ontology = plan.data, plan.work, ontology_arguments(plan.ontology)
     workers = ["--workers", plan.workers]
     steps = []
     if plan.is_phantom:
@@ -137,8 +163,8 @@ def cohort_steps(plan: Plan) -> list[Step]:
             Step(
                 "synthesize",
                 f"Make {plan.patients} artificial patients (not clinical data)",
-                script("make_synthetic_data", data, *size, *workers),
-                (),
+                script("make_synthetic_data", data, *size, *workers, *ontology),
+                plan.regions,
                 (data / "cohort.json",),
             )
         )
@@ -190,7 +216,7 @@ def cohort_steps(plan: Plan) -> list[Step]:
 
 
 def label_steps(plan: Plan) -> list[Step]:
-    data, work = plan.data, plan.work
+    data, work, ontology = plan.data, plan.work, ontology_arguments(plan.ontology)
     folder = work / "report_labeler"
     no_model = "" if plan.labeler == "model" else "--labeler rules was chosen"
     items = work / "private" / "report_items.json"
@@ -203,8 +229,11 @@ def label_steps(plan: Plan) -> list[Step]:
         Step(
             "prepare_reports",
             "Find sections, sentences and mentions in the reports",
-            script("prepare_reports", "--cohort", data, "--work", work, "--labeler", plan.labeler),
-            (data / "reports.csv", *annotations, work / "splits.csv"),
+            script(
+                "prepare_reports",
+                *("--cohort", data, "--work", work, "--labeler", plan.labeler, *ontology),
+            ),
+            (data / "reports.csv", *annotations, work / "splits.csv", *plan.regions),
             (items,),
             exams_may_fail=True,
         ),
@@ -236,17 +265,17 @@ def label_steps(plan: Plan) -> list[Step]:
         ),
         Step(
             "label_exams",
-            "Combine mentions into weak labels of 94 regions",
-            script("label_reports", "--work", work, "--labeler", plan.labeler, *audit),
-            (items, *mentions),
+            f"Combine mentions into weak labels of {len(plan.ontology)} regions",
+            script("label_reports", "--work", work, "--labeler", plan.labeler, *audit, *ontology),
+            (items, *mentions, *plan.regions),
             (work / "labels.csv", work / "label_prevalence.csv", work / "mentions.csv"),
             exams_may_fail=True,
         ),
         Step(
             "datalist",
             "Join volumes, splits and labels",
-            script("make_datalist", "--work", work),
-            (work / "prepared.csv", work / "splits.csv", work / "labels.csv"),
+            script("make_datalist", "--work", work, *ontology),
+            (work / "prepared.csv", work / "splits.csv", work / "labels.csv", *plan.regions),
             (work / "datalist.json",),
         ),
     ]
@@ -255,8 +284,11 @@ def label_steps(plan: Plan) -> list[Step]:
 def scan_steps(plan: Plan) -> list[Step]:
     work, folder = plan.work, plan.work / "scan_model"
     weights, predictions = folder / "model.pt", work / "predictions.csv"
+    outputs, ontology = plan.network_outputs(), ontology_arguments(plan.ontology)
     train = ["train.json", "demo.json"] if plan.profile.is_demo else ["train.json"]
     infer = ["inference.json"]
+    # An absolute path stays what it is where bundle() joins it to the bundle's folder.
+    train, infer = [*train, *map(str, outputs)], [*infer, *map(str, outputs)]
     data = {"datalist": work / "datalist.json", "seed": plan.seed}
     evaluation = ["--patients", work / "splits.csv", "--bootstrap", plan.profile.bootstrap]
     files = ("metrics.csv", "metrics_macro.csv")
@@ -294,8 +326,13 @@ def scan_steps(plan: Plan) -> list[Step]:
                 work / "evaluation",
                 *plan.hand_labels(),
                 *evaluation,
+                *ontology,
             ),
-            (predictions, *([plan.data / "hand_labels.csv"] if plan.hand_labels() else [])),
+            (
+                predictions,
+                *([plan.data / "hand_labels.csv"] if plan.hand_labels() else []),
+                *plan.regions,
+            ),
             tuple(work / "evaluation" / name for name in files),
         ),
         Step(
@@ -306,9 +343,9 @@ def scan_steps(plan: Plan) -> list[Step]:
                 "--config",
                 *bundle_configs("scan_model", infer),
                 *("--datalist", work / "datalist.json", "--checkpoint", weights),
-                *("--predictions", predictions, "--out", work / "overlays"),
+                *("--predictions", predictions, "--out", work / "overlays", *ontology),
             ),
-            (weights, predictions),
+            (weights, predictions, *bundle_configs("scan_model", infer), *plan.regions),
             (work / "overlays" / "overlays.csv",),
         ),
     ]
@@ -372,9 +409,9 @@ def survival_steps(plan: Plan) -> list[Step]:
                 *("--mortality-predictions", folder / "predictions.csv"),
                 *("--out", work / "survival", "--penalizer", plan.profile.penalizer),
                 *("--bootstrap", plan.profile.bootstrap),
-                *("--fit-splits", *plan.profile.fit_splits),
+                *("--fit-splits", *plan.profile.fit_splits, *ontology_arguments(plan.ontology)),
             ),
-            (table, work / "predictions.csv", folder / "predictions.csv"),
+            (table, work / "predictions.csv", folder / "predictions.csv", *plan.regions),
             (work / "survival" / "survival_summary.json",),
             skip_because=reason,
         ),
@@ -386,8 +423,8 @@ def page_step(plan: Plan, before: Sequence[Step]) -> Step:
     return Step(
         "page",
         "Write the page",
-        script("make_page", "--work", plan.work),
-        tuple(results),
+        script("make_page", "--work", plan.work, *ontology_arguments(plan.ontology)),
+        (*results, *plan.regions),
         (plan.work / "index.html",),
     )
 
@@ -403,4 +440,5 @@ def main() -> NoReturn:
     parser.add_argument("--patients", type=int, default=140, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_ontology_option(parser)
     run(command, parser)

@@ -22,6 +22,7 @@ from petct_ext.figures.style import (
     finish,
     judged_by,
 )
+from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.bootstrap import percentile_interval
 from petct_ext.statistics.comparison import ALL_TASKS
 from petct_ext.statistics.region_table import RegionTable
@@ -150,9 +151,11 @@ def _name_points(
             axes.annotate(names[i], (x[i], y[i]), (4, 2), textcoords="offset points", fontsize=7)
 
 
-def default_groups(tasks: Sequence[str]) -> dict[str, list[str]]:
+def default_groups(tasks: Sequence[str], ontology: RegionOntology) -> dict[str, list[str]]:
     """Groups tasks into all, lymph nodes and other regions; empty groups are left out."""
-    nodes = [task for task in tasks if task.endswith("lymph_node")]
+    known = "lymph_node" in ontology
+    stations = ontology.parts("lymph_node") | {"lymph_node"} if known else frozenset()
+    nodes = [task for task in tasks if task in stations]
     others = [task for task in tasks if task not in nodes]
     groups = {ALL_TASKS: list(tasks)}
     if nodes and others:

@@ -18,9 +18,9 @@ from petct_ext.figures.style import (
     figure_style,
     finish,
 )
+from petct_ext.ontology import RegionOntology
 from petct_ext.pipeline.design_tables import ALL_REGIONS, MIN_EXAMS
 from petct_ext.pipeline.designs import REFERENCE_DESIGN
-from petct_ext.statistics.predictions import task_title
 
 __all__ = ["draw_designs", "draw_localization"]
 
@@ -50,11 +50,14 @@ def draw_designs(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_localization(table: pd.DataFrame, *, design: str = REFERENCE_DESIGN) -> Figure:
+def draw_localization(
+    table: pd.DataFrame, *, ontology: RegionOntology, design: str = REFERENCE_DESIGN
+) -> Figure:
     """Draws, per region, how much more of a map lies inside the boxes than by chance.
 
     Args:
         table: rows of ``localization_table``.
+        ontology: tells the titles of regions.
         design: whose rows.
 
     Returns:
@@ -73,7 +76,10 @@ def draw_localization(table: pd.DataFrame, *, design: str = REFERENCE_DESIGN) ->
                 _draw_ratios(axes, part, height, number=number, name=name)
             axes.set_xscale("log")
             finish(axes, f"boxes around {box}s", grid="x")
-        panels[0].set_yticks(range(len(order)), [_title(region) for region in order])
+        titles = [
+            region if region == ALL_REGIONS else ontology.in_words(region) for region in order
+        ]
+        panels[0].set_yticks(range(len(order)), titles)
         panels[0].set_ylim(-0.7, len(order) - 0.3)
         panels[1].legend(fontsize=8, frameon=False, loc="upper left")
         figure.supxlabel(
@@ -134,7 +140,3 @@ def _draw_ratios(
         label=name,
         **style,
     )
-
-
-def _title(region: str) -> str:
-    return region if region == ALL_REGIONS else task_title(region)

@@ -21,6 +21,7 @@ from petct_ext.figures.detection import draw_by_region, draw_reliability, draw_r
 from petct_ext.figures.style import save_figure
 from petct_ext.figures.training import draw_auroc_by_training_size, draw_epochs_to_best
 from petct_ext.figures.worklist import draw_triage, triage_tasks
+from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.evaluation import EvaluationOptions, EvaluationTables
 from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_statistics import STATISTICS
@@ -44,6 +45,7 @@ def save_figures(
     folder: Path,
     *,
     options: EvaluationOptions,
+    ontology: RegionOntology,
     training_sizes: pd.DataFrame | None = None,
     histories: pd.DataFrame | None = None,
 ) -> list[SavedFigure]:
@@ -54,6 +56,7 @@ def save_figures(
         tables: from ``evaluate_experiments``.
         folder: where to; what is there already is replaced.
         options: as given to ``evaluate_experiments``.
+        ontology: groups the regions.
         training_sizes: table of ``read_training_sizes``, for the figure of training size.
         histories: table of ``read_histories``, for the figure of epochs.
 
@@ -66,7 +69,7 @@ def save_figures(
         for name, drawn in _draw_experiment(experiment, tables.regions, options):
             saved.append(_save(drawn, folder, name, label=experiment.name, end=end))
     if not tables.comparisons.empty:
-        saved += _save_comparisons(tables, folder)
+        saved += _save_comparisons(tables, folder, ontology)
     if training_sizes is not None:
         drawn = draw_auroc_by_training_size(tables.regions.macro, training_sizes)
         saved.append(_save(drawn, folder, "auroc_by_training_size"))
@@ -91,7 +94,9 @@ def _draw_experiment(
         yield "triage", triage
 
 
-def _save_comparisons(tables: EvaluationTables, folder: Path) -> list[SavedFigure]:
+def _save_comparisons(
+    tables: EvaluationTables, folder: Path, ontology: RegionOntology
+) -> list[SavedFigure]:
     saved = []
     pairs = tables.comparisons.groupby(["experiment", "reference"], sort=False)
     for (one, reference), pair in pairs:
@@ -99,14 +104,15 @@ def _save_comparisons(tables: EvaluationTables, folder: Path) -> list[SavedFigur
             names = {"label": f"{one} minus {reference}", "end": f"{one}_vs_{reference}"}
             saved.append(_save(draw_differences(pair), folder, "differences", **names))
             saved.append(_save(draw_gain_by_balance(pair), folder, "gain_by_balance", **names))
-    drawn = draw_grouped_bars(tables.regions, _groups(tables.regions))
+    drawn = draw_grouped_bars(tables.regions, _groups(tables.regions, ontology))
     return [*saved, _save(drawn, folder, "auroc_by_group")]
 
 
-def _groups(table: RegionTable) -> dict[str, list[str]]:
+def _groups(table: RegionTable, ontology: RegionOntology) -> dict[str, list[str]]:
     """Groups of the tasks that all experiments have and that enter the macro means."""
     counts = table.tasks[table.tasks["in_macro"].astype(bool)].groupby("task", sort=False).size()
-    return default_groups([str(task) for task in counts[counts == len(table.macro)].index])
+    common = [str(task) for task in counts[counts == len(table.macro)].index]
+    return default_groups(common, ontology)
 
 
 def _save(drawn: Figure, folder: Path, name: str, *, label: str = "", end: str = "") -> SavedFigure:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EvidenceWriter"]
 
-_BODY: Final = "full"
 _DPI: Final = 70
 
 
@@ -43,6 +42,7 @@ class EvidenceWriter:
         dataset: MONAI data set of volumes as stored; its ``data`` holds their paths and labels.
         transforms: from an item to ``image``, as validation uses them.
         regions: names of the outputs.
+        ontology: tells titles, and which region is the whole body.
         log_dir: folder of TensorBoard.
         device: where the network is.
         num_exams: how many exams; 0 draws nothing.
@@ -56,6 +56,7 @@ class EvidenceWriter:
         transforms: Callable[[dict[str, Any]], Any],
         *,
         regions: Sequence[str],
+        ontology: RegionOntology,
         log_dir: str,
         device: torch.device | str = "cpu",
         num_exams: int = 2,
@@ -65,6 +66,7 @@ class EvidenceWriter:
         self.dataset = dataset
         self.transforms = transforms
         self.regions = list(regions)
+        self.ontology = ontology
         self.log_dir = log_dir
         self.device = device
         self.num_regions = num_regions
@@ -98,7 +100,9 @@ class EvidenceWriter:
         maps = evidence_map(added, size, strides=strides, first_center=center).numpy()
         labels = np.asarray(source[LABEL], dtype=np.float64)
         findings = [
-            ShownRegion(_title(self.regions[i]), float(probabilities[i]), float(labels[i]), maps[i])
+            ShownRegion(
+                self._title(self.regions[i]), float(probabilities[i]), float(labels[i]), maps[i]
+            )
             for i in self._surest(probabilities)
         ]
         volumes = ToPhysicalUnitsd((PET, CT))(item)
@@ -115,8 +119,12 @@ class EvidenceWriter:
 
     def _surest(self, probabilities: Tensor) -> list[int]:
         order: list[int] = probabilities.argsort(descending=True).tolist()
-        shown = [i for i in order if self.regions[i] != _BODY or len(self.regions) == 1]
+        whole = self.ontology.outermost()
+        shown = [i for i in order if self.regions[i] not in whole or len(self.regions) == 1]
         return shown[: self.num_regions]
+
+    def _title(self, region: str) -> str:
+        return self.ontology.title(region) if region in self.ontology else region
 
 
 def _first_abnormal(items: Sequence[Any], count: int) -> list[int]:
@@ -124,8 +132,3 @@ def _first_abnormal(items: Sequence[Any], count: int) -> list[int]:
     # False sorts first; the sort keeps the order of the data set.
     order = sorted(range(len(items)), key=lambda i: not (labels[i] >= 0.5).any())
     return order[:count]
-
-
-def _title(region: str) -> str:
-    ontology = RegionOntology.default()
-    return ontology.title(region) if region in ontology else region

@@ -30,6 +30,7 @@ def draw_exams(
     predictions: Path,
     out: Path,
     *,
+    ontology: RegionOntology,
     num_exams: int = 4,
     num_regions: int = 3,
     exams: Sequence[str] = (),
@@ -41,6 +42,7 @@ def draw_exams(
         predictions: table of schema PREDICTIONS with the same exams; chooses what is shown.
         out: folder for ``<exam_id>.png``, ``<exam_id>_attention.nii.gz`` (in [0, 1]),
             ``<exam_id>_evidence.nii.gz`` (in units of the logit) and ``overlays.csv``.
+        ontology: tells titles, and which region is the whole body.
         num_exams: how many exams to draw if ``exams`` is empty.
         num_regions: how many regions to show per exam, the most probable ones that are not
             containers of the whole body.
@@ -55,7 +57,8 @@ def draw_exams(
     """
     make_folder(out)
     table = read_table(predictions, PREDICTIONS)
-    table = table[table.task.isin(model.regions) & (table.task != "full")]
+    parts = [region for region in model.regions if region not in ontology.outermost()]
+    table = table[table.task.isin(parts)]
     known = {item[EXAM_ID]: i for i, item in enumerate(model.dataset.data)}
     chosen = list(exams) or _most_certain(table[table.exam_id.isin(list(known))], num_exams)
     if not chosen:
@@ -70,7 +73,8 @@ def draw_exams(
         of_exam = table[table.exam_id == exam_id].nlargest(num_regions, "prob")
         if of_exam.empty:
             raise InputDataError(f"{predictions} has no predictions of exam {exam_id!r}.")
-        rows += _draw_one(model, known[exam_id], of_exam, out)
+        titles = [ontology.in_words(task) for task in of_exam["task"]]
+        rows += _draw_one(model, known[exam_id], of_exam.assign(title=titles), out)
     written = pd.DataFrame(rows)
     write_csv(written, out / "overlays.csv")
     return written
@@ -100,10 +104,9 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
     shown = [model.regions.index(task) for task in rows["task"]]
     pet, ct = (nib.as_closest_canonical(nib.load(source[key])) for key in (PET, CT))
     dx, dy, dz = map(float, voxel_sizes(pet.affine))
-    ontology = RegionOntology.default()
     findings = [
         ShownRegion(
-            ontology.title(row["task"]),
+            row["title"],
             float(row["prob"]),
             float(row["target"]),
             evidence[index],

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from petct_ext.figures.style import BLUE, GRAY, ORANGE, figure_style, judged_by
-from petct_ext.statistics.predictions import Experiment, task_title
+from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.worklist import sensitivity_when_read, triage_curve
 
 __all__ = ["draw_triage", "triage_tasks"]
@@ -84,6 +84,6 @@ def _draw_panel(axes: Axes, experiment: Experiment, task: int) -> None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "¼", "½", "¾", "1"])
     num = int(np.isfinite(target).sum())
     positive = int(np.nansum(target))
-    title = f"{task_title(experiment.tasks[task])}\n{positive} of {num} abnormal"
+    title = f"{experiment.title(experiment.tasks[task])}\n{positive} of {num} abnormal"
     axes.set_title(title, fontsize=9)
     axes.grid(color="#e5e7eb", linewidth=0.6)

@@ -11,6 +11,7 @@ This is the lowest layer of petct_ext. It imports neither torch nor monai.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -23,7 +24,10 @@ from typing import Any, Self
 from petct_ext.errors import OntologyError, UnknownRegionError, did_you_mean
 from petct_ext.files import read_json
 
-__all__ = ["Region", "RegionOntology"]
+__all__ = ["REGIONS_FILE", "Region", "RegionOntology", "load_ontology"]
+
+REGIONS_FILE = Path(str(files("petct_ext.ontology") / "regions.json")).resolve()
+"""The regions that come with the package."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -40,7 +44,7 @@ class Region:
             matched case-insensitively and between word boundaries.
         title: how the region is written in tables and figures; the name if empty.
         synonyms: other words for it, for people; not matched.
-        main: whether the published scan model has an output for it.
+        main: whether the scan model has an output for it.
     """
 
     name: str
@@ -62,6 +66,7 @@ class RegionOntology(Mapping[str, Region]):
     Args:
         regions: the regions, in any order.
         source: where they came from; used at the start of error messages.
+        path: the file that they were read from, if any.
 
     Raises:
         OntologyError: if a name repeats or is not lower snake case, if a container is
@@ -77,7 +82,9 @@ class RegionOntology(Mapping[str, Region]):
         ['abdomen']
     """
 
-    def __init__(self, regions: Iterable[Region], *, source: str = "regions") -> None:
+    def __init__(
+        self, regions: Iterable[Region], *, source: str = "regions", path: Path | None = None
+    ) -> None:
         given: dict[str, Region] = {}
         for region in regions:
             if not _NAME.fullmatch(region.name):
@@ -87,6 +94,7 @@ class RegionOntology(Mapping[str, Region]):
             given[region.name] = region
 
         self.source = source
+        self.path = path
         self._given = given
         self._patterns = {name: _compile(region, source) for name, region in given.items()}
         self._regions = {name: given[name] for name in _outside_in(given, source)}
@@ -106,33 +114,24 @@ class RegionOntology(Mapping[str, Region]):
                 are for people and are ignored.
 
         Raises:
-            OntologyError: if a region has an unexpected key, or for any reason listed
-                in the class description.
+            InputDataError: if the file is missing or no JSON.
+            OntologyError: if a region has an unexpected key or a value of the wrong type, or for
+                any reason listed in the class description.
         """
         path = Path(path)
-        allowed = {field.name for field in fields(Region)}
+        if not path.is_file():
+            raise OntologyError(f"{path} does not exist; give a regions.json.")
         document = read_json(path)
         if not isinstance(document, dict) or not isinstance(document.get("regions"), list):
             raise OntologyError(f"{path.name}: it has no list 'regions'; give a regions.json.")
-        regions = []
-        for entry in document["regions"]:
-            if unexpected := entry.keys() - allowed:
-                raise OntologyError(
-                    f"{path.name}: region {entry.get('name')!r} has the unexpected keys "
-                    f"{sorted(unexpected)}; allowed are {sorted(allowed)}."
-                )
-            values: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in entry.items()
-            }
-            regions.append(Region(**values))
-        return cls(regions, source=path.name)
+        regions = [_region(entry, path.name) for entry in document["regions"]]
+        return cls(regions, source=path.name, path=path.resolve())
 
     @classmethod
     @cache
     def default(cls) -> Self:
         """Returns the ontology that ships with the package."""
-        return cls.from_json(str(files("petct_ext.ontology") / "regions.json"))
+        return cls.from_json(REGIONS_FILE)
 
     def __getitem__(self, name: str) -> Region:
         try:
@@ -159,17 +158,64 @@ class RegionOntology(Mapping[str, Region]):
         name = self[name].name
         return frozenset(other for other, around in self._containers.items() if name in around)
 
+    def outermost(self) -> frozenset[str]:
+        """Returns the regions that no other contains: the whole body."""
+        return frozenset(name for name, region in self._given.items() if not region.within)
+
     def main_regions(self) -> tuple[str, ...]:
-        """Returns the outputs of the published scan model (26 of 94), in file order."""
+        """Returns the outputs of the scan model (26 of the package's 94), in file order."""
         return tuple(name for name, region in self._given.items() if region.main)
 
     def title(self, name: str) -> str:
         """Returns how ``name`` is written in tables and figures."""
         return self[name].title or self[name].name
 
+    def in_words(self, task: str) -> str:
+        """Returns how a task is written for people: the region's title, or its name in words.
+
+        Example:
+            >>> ontology = RegionOntology.default()
+            >>> ontology.in_words("left_lungs"), ontology.in_words("dead_within_180_days")
+            ('left lung', 'dead within 180 days')
+        """
+        return self.title(task) if task in self else task.replace("_", " ")
+
     def patterns(self, name: str) -> tuple[re.Pattern[str], ...]:
         """Returns the compiled patterns of ``name``, in the order of the file."""
         return self._patterns[self[name].name]
+
+
+def load_ontology(path: str | Path | None) -> RegionOntology:
+    """Reads the ``regions.json`` of a configuration; None is the package's.
+
+    Raises:
+        InputDataError: as :meth:`RegionOntology.from_json`.
+    """
+    return RegionOntology.default() if path is None else RegionOntology.from_json(path)
+
+
+def _region(entry: Any, source: str) -> Region:
+    """Returns the region of an entry of a file; refuses keys and types that it cannot have."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise OntologyError(f"{source}: the entry {str(entry)[:80]} has no name; add 'name'.")
+    name, allowed = entry["name"], {field.name for field in fields(Region)}
+    if unexpected := entry.keys() - allowed:
+        raise OntologyError(
+            f"{source}: region {name!r} has the unexpected keys {sorted(unexpected)}; allowed are "
+            f"{sorted(allowed)}."
+        )
+    kinds = {"title": str, "main": bool}
+    for key, value in entry.items():
+        texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        if not (isinstance(value, kinds[key]) if key in kinds else texts or key == "name"):
+            kind = {"title": "a text", "main": "true or false"}.get(key, "a list of texts")
+            raise OntologyError(
+                f"{source}: {key!r} of region {name!r} is {json.dumps(value)}; give {kind}."
+            )
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+    }
+    return Region(**values)
 
 
 def _compile(region: Region, source: str) -> tuple[re.Pattern[str], ...]:

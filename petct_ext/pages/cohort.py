@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from petct_ext.files import read_json
+from petct_ext.ontology import RegionOntology
 from petct_ext.pages.cells import rounded
 from petct_ext.pages.inputs import not_written, read_free_table, read_if_there
 from petct_ext.pages.pictures import read_picture
 from petct_ext.pages.rendering import KeyFigure, PageSection
-from petct_ext.statistics.predictions import task_title
 from petct_ext.tables.schemas import EXAMS, PREPARED, SERIES, SPLITS
 
 __all__ = ["cohort_section", "label_section", "overlay_section"]
@@ -53,7 +53,7 @@ def cohort_section(work: Path) -> PageSection:
     )
 
 
-def label_section(work: Path) -> PageSection:
+def label_section(work: Path, ontology: RegionOntology) -> PageSection:
     """Prevalence of the weak labels and their agreement with hand labels."""
     prevalence = read_free_table(work / "label_prevalence.csv", ("region", "prevalence"))
     audit = read_free_table(work / "label_audit.csv", ("region",))
@@ -69,7 +69,7 @@ def label_section(work: Path) -> PageSection:
         missing.append(("report_labeler/metrics", "the report labeler wrote no metrics"))
     metrics = [(path.stem.replace("_", " "), _metrics(path)) for path in paths]
     data = {
-        "audit": None if audit is None else _audit(audit),
+        "audit": None if audit is None else _audit(audit, ontology),
         "metrics": [(title, rows) for title, rows in metrics if not rows.empty],
         "prevalence": None if prevalence is None else _prevalence(prevalence),
     }
@@ -80,7 +80,7 @@ def label_section(work: Path) -> PageSection:
     )
 
 
-def overlay_section(work: Path) -> PageSection:
+def overlay_section(work: Path, ontology: RegionOntology) -> PageSection:
     """Pictures of exams with the evidence for their regions."""
     title, folder = "What spoke for each region", work / "overlays"
     rows = read_free_table(folder / "overlays.csv", ("exam_id", "file"))
@@ -91,7 +91,7 @@ def overlay_section(work: Path) -> PageSection:
     for file, of_file in rows.groupby("file", sort=False):
         path = folder / str(file)
         if path.is_file():
-            pictures.append(read_picture(path, _overlay_caption(of_file)))
+            pictures.append(read_picture(path, _overlay_caption(of_file, ontology)))
         else:
             missing.append((f"overlays/{file}", "listed in overlays.csv, but there is no file"))
     return PageSection("overlays", title, {"pictures": pictures}, missing=tuple(missing))
@@ -133,23 +133,24 @@ def _quarantined(exams: pd.DataFrame | None, prepared: pd.DataFrame | None) -> p
     return pd.DataFrame(rows, columns=["exam", "step", "reason"]).drop_duplicates("exam")
 
 
-def _overlay_caption(rows: pd.DataFrame) -> str:
+def _overlay_caption(rows: pd.DataFrame, ontology: RegionOntology) -> str:
     if "caption" in rows.columns and rows["caption"].notna().any():
         captions = rows["caption"].dropna().astype(str).drop_duplicates()
         return f"Exam {rows['exam_id'].iloc[0]}. " + " ".join(captions)
     parts = [
-        f"{task_title(str(row.get('region', '')))}: probability {rounded(row.get('prob'), 2)}"
+        f"{ontology.in_words(str(row.get('region', '')))}: "
+        f"probability {rounded(row.get('prob'), 2)}"
         for row in rows.to_dict("records")
     ]
     return f"Exam {rows['exam_id'].iloc[0]}. " + "; ".join(parts)
 
 
-def _audit(audit: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _audit(audit: pd.DataFrame, ontology: RegionOntology) -> dict[str, pd.DataFrame]:
     is_pooled = audit["region"] == "main_regions"
     single = audit[~is_pooled]
     return {
         "pooled": audit[is_pooled].drop(columns="region"),
-        "single": single.assign(region=[task_title(str(region)) for region in single["region"]]),
+        "single": single.assign(region=[ontology.in_words(str(r)) for r in single["region"]]),
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from petct_ext.pages.cells import Cell, interval, limits, one_number, rounded, words
 from petct_ext.pages.pictures import Picture
 from petct_ext.pages.rendering import KeyFigure, PageSection
-from petct_ext.statistics.predictions import TARGET_KINDS, task_title
+from petct_ext.statistics.predictions import TARGET_KINDS
 from petct_ext.statistics.region_statistics import AUROC, STATISTICS, Statistic
 
 __all__ = ["DETECTION", "FIGURES", "about_targets", "detection_section"]
@@ -98,7 +98,7 @@ def _macro_row(
 
 
 def _task_row(row: Mapping[Any, Any], shown: Sequence[Statistic], *, brief: bool) -> dict[str, Any]:
-    title = row.get("title") or task_title(str(row["task"]))
+    title = str(row["title"])
     note = words(row.get("note"))
     if note.startswith("under "):  # frequent, and too long for a column
         title, note = title + _FEW, ""

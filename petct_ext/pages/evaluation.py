@@ -10,6 +10,7 @@ import pandas as pd
 
 from petct_ext.figures.evaluation import SavedFigure, save_figures
 from petct_ext.files import write_text
+from petct_ext.ontology import RegionOntology
 from petct_ext.pages.cells import limits, rounded, with_intervals
 from petct_ext.pages.detection import FIGURES, about_targets, detection_section
 from petct_ext.pages.pictures import Picture, read_figure
@@ -27,6 +28,7 @@ def write_evaluation(
     folder: str | Path,
     *,
     options: EvaluationOptions,
+    ontology: RegionOntology,
     training_sizes: pd.DataFrame | None = None,
     histories: pd.DataFrame | None = None,
 ) -> Path:
@@ -37,6 +39,7 @@ def write_evaluation(
         tables: from ``evaluate_experiments``.
         folder: where to; what is there already is replaced.
         options: as given to ``evaluate_experiments``.
+        ontology: groups the regions.
         training_sizes: table of ``read_training_sizes``, for the figure of training size.
         histories: table of ``read_histories``, for the figure of epochs.
 
@@ -52,6 +55,7 @@ def write_evaluation(
         tables,
         folder,
         options=options,
+        ontology=ontology,
         training_sizes=training_sizes,
         histories=histories,
     )

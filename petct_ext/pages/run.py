@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_text
+from petct_ext.ontology import RegionOntology
 from petct_ext.pages.cells import rounded
 from petct_ext.pages.cohort import cohort_section, label_section, overlay_section
 from petct_ext.pages.detection import DETECTION, FIGURES, detection_section
@@ -27,11 +30,12 @@ __all__ = ["build_page", "write_page"]
 _TITLE = "Whole-body FDG-PET/CT: what this run found"
 
 
-def build_page(work: str | Path, *, title: str = _TITLE) -> str:
+def build_page(work: str | Path, *, ontology: RegionOntology, title: str = _TITLE) -> str:
     """Builds the page of a run from whichever of its files exist.
 
     Args:
         work: the work folder of the run.
+        ontology: tells the titles of regions.
         title: heading of the page.
 
     Returns:
@@ -46,9 +50,9 @@ def build_page(work: str | Path, *, title: str = _TITLE) -> str:
     facts = read_run_facts(work)
     sections = [
         cohort_section(work),
-        label_section(work),
-        _detection_section(work / "evaluation"),
-        overlay_section(work),
+        label_section(work, ontology),
+        _detection_section(work / "evaluation", ontology),
+        overlay_section(work, ontology),
         brief_survival_section(work),
         _step_section(facts),
     ]
@@ -67,7 +71,7 @@ def build_page(work: str | Path, *, title: str = _TITLE) -> str:
     )
 
 
-def write_page(work: str | Path, *, title: str = _TITLE) -> Path:
+def write_page(work: str | Path, *, ontology: RegionOntology, title: str = _TITLE) -> Path:
     """Builds the page and writes ``index.html`` into the work folder.
 
     Returns:
@@ -77,10 +81,10 @@ def write_page(work: str | Path, *, title: str = _TITLE) -> Path:
         InputDataError: as :func:`build_page`.
         OutputError: if the file cannot be written.
     """
-    return write_text(Path(work) / "index.html", build_page(work, title=title))
+    return write_text(Path(work) / "index.html", build_page(work, ontology=ontology, title=title))
 
 
-def _detection_section(folder: Path) -> PageSection:
+def _detection_section(folder: Path, ontology: RegionOntology) -> PageSection:
     tasks = read_free_table(
         folder / "metrics.csv", ("experiment", "task", "target_kind", "auroc", "n", "n_positive")
     )
@@ -97,11 +101,17 @@ def _detection_section(folder: Path) -> PageSection:
                 f"{', '.join(TARGET_KINDS)}; run the evaluation again."
             )
     pictures = {name: find_figures(folder, name) for name in FIGURES}
-    section = detection_section(tasks, macro, pictures, brief=True)
+    section = detection_section(_with_titles(tasks, ontology), macro, pictures, brief=True)
     missing = tuple(
         (f"evaluation/{name}", "figure not drawn") for name, found in pictures.items() if not found
     )
     return replace(section, missing=missing)
+
+
+def _with_titles(tasks: pd.DataFrame, ontology: RegionOntology) -> pd.DataFrame:
+    """Gives titles to the rows of tables that have none."""
+    words = pd.Series([ontology.in_words(str(task)) for task in tasks["task"]], tasks.index)
+    return tasks.assign(title=tasks["title"].fillna(words) if "title" in tasks else words)
 
 
 def _step_section(facts: RunFacts) -> PageSection:

@@ -15,7 +15,6 @@ from petct_ext.pages.cells import interval, one_number, rounded, with_intervals
 from petct_ext.pages.inputs import not_written, read_free_table
 from petct_ext.pages.pictures import find_figures
 from petct_ext.pages.rendering import KeyFigure, PageSection, render
-from petct_ext.statistics.predictions import task_title
 
 __all__ = ["brief_survival_section", "build_survival_page", "write_survival_page"]
 
@@ -169,7 +168,7 @@ def _brief_figures(summary: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
 
 def _measures(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     on, test = _scored_on(summary), summary["likelihood_ratio_test"]
-    regions = ", ".join(task_title(region) for region in summary["regions"]) or "no region"
+    regions = ", ".join(summary["region_titles"]) or "no region"
     slope = "1: effects hold; below 1: over-fitted"
     rows = [
         _measure("c-index without predictions", summary, "c_index_without_regions", note=on),

@@ -20,7 +20,6 @@ from petct_ext.figures.survival_performance import (
 from petct_ext.files import write_json
 from petct_ext.statistics.permutation import holm
 from petct_ext.survival.analysis import SurvivalAnalysis
-from petct_ext.survival.covariates import region_title
 from petct_ext.survival.survival_curves import compare_groups, split_at, survival_curve
 from petct_ext.tables.contract import write_csv
 
@@ -160,7 +159,7 @@ def _survival_by_region(analysis: SurvivalAnalysis, folder: Path) -> list[dict[s
     curves = []
     for region in analysis.selection.design.regions:
         cut = float(analysis.selection.fit.rows[region].median())
-        title = region_title(region)
+        title = analysis.selection.design.ontology.in_words(region)
         try:
             groups = split_at(rows, f"predicted_{region}", cut, what="prediction")
         except InputDataError as error:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
+from petct_ext.ontology import RegionOntology
 from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN
 from petct_ext.statistics.alignment import align_experiments, experiment_pairs
 from petct_ext.statistics.bootstrap import draw_weights, percentile_interval
@@ -50,6 +51,7 @@ def design_table(
     predictions: pd.DataFrame,
     groups: Sequence[RegionGroup],
     *,
+    ontology: RegionOntology,
     patients: Mapping[str, str],
     num_bootstrap: int = 2000,
     num_rounds: int = 10_000,
@@ -61,6 +63,7 @@ def design_table(
         predictions: of one split, one experiment per design, with the truth as targets
             (:func:`petct_ext.statistics.predictions.use_hand_labels`).
         groups: what is averaged.
+        ontology: tells the titles of regions.
         patients: patient of each exam; patients are resampled, not exams.
         num_bootstrap: bootstrap draws.
         num_rounds: permutation rounds.
@@ -78,7 +81,7 @@ def design_table(
     """
     rows: list[dict[str, Any]] = []
     for group in groups:
-        experiments = align_experiments(_experiments_of(predictions, group, patients))
+        experiments = align_experiments(_experiments_of(predictions, group, patients, ontology))
         names = [experiment.name for experiment in experiments]
         if REFERENCE_DESIGN not in names:
             raise InputDataError(
@@ -133,7 +136,10 @@ def localization_table(
 
 
 def _experiments_of(
-    predictions: pd.DataFrame, group: RegionGroup, patients: Mapping[str, str]
+    predictions: pd.DataFrame,
+    group: RegionGroup,
+    patients: Mapping[str, str],
+    ontology: RegionOntology,
 ) -> list[Experiment]:
     table = predictions[predictions["task"].isin(group.regions)]
     counts = table.groupby("experiment")["task"].nunique()
@@ -142,7 +148,8 @@ def _experiments_of(
     order = {region: i for i, region in enumerate(group.regions)}
     table = table[table["experiment"].isin(complete)]
     table = table.sort_values("task", key=lambda tasks: tasks.map(order), kind="stable")
-    by_name = {e.name: e for e in as_experiments(table, patients=patients, default_kind="hand")}
+    made = as_experiments(table, ontology=ontology, patients=patients, default_kind="hand")
+    by_name = {experiment.name: experiment for experiment in made}
     return [by_name[name] for name in DESIGNS if name in by_name]
 
 

@@ -70,6 +70,7 @@ class DesignStudy:
         configs: ``configs`` of the scan model's bundle.
         work: the work folder.
         cohort: the cohort that it was made from.
+        ontology: its regions.
         out: folder of the comparison.
         size: a key of :data:`STUDY_SIZES`.
         settings: keys of the configuration and their values, for all trainings.
@@ -79,6 +80,7 @@ class DesignStudy:
     work: Path
     cohort: Path
     out: Path
+    ontology: RegionOntology
     size: str = "demo"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -120,7 +122,7 @@ class DesignStudy:
             InputDataError: if the cohort is not the one of the work folder.
         """
         path = self.cohort / "hand_labels.csv"
-        labels = read_hand_labels(path, self.work, RegionOntology.default())
+        labels = read_hand_labels(path, self.work, self.ontology)
         document = with_true_labels(
             read_json(self.work / "datalist.json"), hand_labels_by_exam(labels)
         )
@@ -165,7 +167,9 @@ class DesignStudy:
 
     def _write_overrides(self, training: Training) -> None:
         design = training.design
+        path = self.ontology.path
         settings = {
+            "ontology": str(path) if path else None,
             "regions": list(training.regions),
             **design.overrides,
             **design.training,

@@ -18,6 +18,7 @@ from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, require_file
 from petct_ext.ontology import RegionOntology
+from petct_ext.ontology.option import ontology_arguments
 from petct_ext.pipeline.running import Finetuning
 from petct_ext.pipeline.steps import Step, bundle_command
 from petct_ext.scan.data.datalist import SECTIONS, load_datalist
@@ -31,6 +32,7 @@ __all__ = [
     "mortality_finetunings",
     "region_finetunings",
     "summary_code_training",
+    "usual_regions",
 ]
 
 HORIZONS_DAYS: Final = (45, 90, 180, 365)
@@ -47,12 +49,14 @@ class Surroundings:
     Attributes:
         repository: folder with ``bundles`` and ``scripts``.
         out: folder of what the fine-tunings write.
+        ontology: the regions; its file goes to every step that asks for one.
         is_demo: put the bundles' ``demo`` files on top.
         configs: further configuration files, put last, for training and prediction.
     """
 
     repository: Path
     out: Path
+    ontology: RegionOntology
     is_demo: bool = False
     configs: tuple[Path, ...] = ()
 
@@ -68,6 +72,12 @@ class Surroundings:
     def _files(self, bundle: str, *names: str) -> list[Path]:
         folder = self.repository / "bundles" / bundle / "configs"
         return [*(folder / f"{name}.json" for name in names), *self.configs]
+
+
+def usual_regions(ontology: RegionOntology) -> list[str]:
+    """Returns the outputs of the multi-task model and the rare regions beside them."""
+    main = ontology.main_regions()
+    return [*main, *(name for name in RARE_REGIONS if name in ontology and name not in main)]
 
 
 def region_finetunings(
@@ -96,7 +106,7 @@ def region_finetunings(
         InputDataError: if weights or data list are missing or broken.
     """
     require_file(weights)
-    ontology = RegionOntology.default()
+    ontology = around.ontology
     regions = [ontology[region].name for region in regions]
     reasons = _reasons(regions, _region_labels(datalist, regions))
     plan = []
@@ -108,8 +118,8 @@ def region_finetunings(
                     Finetuning(name, experiment, region, seed, skip_because=reasons[region])
                 )
                 continue
-            common = {"datalist": datalist, "regions": f"['{region}']"}
-            start = {"region": region, "pretrained_path": weights}
+            common = {"datalist": datalist, "ontology": ontology.path, "regions": f"['{region}']"}
+            start = {"region": region, "pretrained_path": weights, "ontology": ontology.path}
             over = ("finetune", *(("demo_finetune",) if around.is_demo else ()))
             steps = _train_and_predict(
                 around,
@@ -152,7 +162,8 @@ def summary_code_training(
         source, datalist = cohort / "reports.csv", folder / "datalist.json"
         require_file(source)
         script = str(around.repository / "scripts" / "make_datalist.py")
-        places = ("--work", str(work), "--cohort", str(cohort), "--out", str(datalist))
+        regions = ontology_arguments(around.ontology)
+        places = ("--work", str(work), "--cohort", str(cohort), "--out", str(datalist), *regions)
         steps.append(
             Step(
                 f"datalist_{name}",

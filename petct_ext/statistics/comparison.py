@@ -25,7 +25,7 @@ from petct_ext.statistics.permutation import (
     swap_contributions,
     unpaired_test,
 )
-from petct_ext.statistics.predictions import Experiment, task_title
+from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_table import RegionTable
 from petct_ext.statistics.resampling import mean_over_tasks
 
@@ -204,7 +204,7 @@ def _row(pair: _Pair, task: int, delong: DeLongResult) -> dict[str, Any]:
     return {
         **_names(pair),
         "task": pair.first.tasks[task],
-        "title": task_title(pair.first.tasks[task]),
+        "title": pair.first.title(pair.first.tasks[task]),
         "n": int((~np.isnan(target)).sum()),
         "n_positive": int(np.nansum(target)),
         "n_tasks": 1,

@@ -15,7 +15,7 @@ import pandas as pd
 from petct_ext.arrays import Floats
 from petct_ext.statistics.bootstrap import auroc, percentile_interval
 from petct_ext.statistics.comparison import ALL_TASKS
-from petct_ext.statistics.predictions import Experiment, task_title
+from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_table import RegionTable
 from petct_ext.statistics.resampling import mean_over_tasks, resample_areas
 
@@ -72,7 +72,7 @@ def _rows(ensemble: Experiment, rows: pd.DataFrame, gained: Floats) -> pd.DataFr
                 "experiment": ensemble.name,
                 "split": ensemble.split,
                 "task": task,
-                "title": task_title(task),
+                "title": ensemble.title(task),
                 "target_kind": ensemble.target_kind,
                 "n_seeds": int(rows["n_seeds"].iloc[t]),
                 "auroc_ensemble": area,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -27,7 +27,6 @@ __all__ = [
     "as_experiments",
     "read_patients",
     "read_predictions",
-    "task_title",
     "use_hand_labels",
 ]
 
@@ -63,6 +62,7 @@ class Experiment:
             1 from 0.5 on.
         clusters: patient of each exam (N), the exam itself where no patients are known.
         has_patients: whether ``clusters`` are patients.
+        titles: how tasks are written for people; others by their name in words.
     """
 
     name: str
@@ -75,6 +75,11 @@ class Experiment:
     target: npt.NDArray[np.float64]
     clusters: npt.NDArray[np.str_]
     has_patients: bool
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, task: str) -> str:
+        """Returns how a task is written for people."""
+        return self.titles.get(task) or task.replace("_", " ")
 
 
 def read_predictions(paths: Iterable[str | Path], *, split: str) -> pd.DataFrame:
@@ -177,6 +182,7 @@ def use_hand_labels(
 def as_experiments(
     predictions: pd.DataFrame,
     *,
+    ontology: RegionOntology,
     patients: Mapping[str, str] | None = None,
     default_kind: str = "weak",
     majority_targets: bool = False,
@@ -185,6 +191,7 @@ def as_experiments(
 
     Args:
         predictions: table in the form of ``PREDICTIONS``, of one split.
+        ontology: tells the titles of regions.
         patients: patient of each exam; without it a column ``patient_id`` of the table is used if
             there is one, and otherwise every exam counts as a patient of its own.
         default_kind: who judged the targets of tables that do not say it.
@@ -209,21 +216,11 @@ def as_experiments(
         )
     if majority_targets:
         predictions = _with_majority_targets(predictions)
+    titles = {str(task): ontology.in_words(str(task)) for task in predictions["task"].unique()}
     return [
-        _as_experiment(str(name), rows, patients, default_kind=default_kind)
+        replace(_as_experiment(str(name), rows, patients, default_kind=default_kind), titles=titles)
         for name, rows in predictions.groupby("experiment", sort=False)
     ]
-
-
-def task_title(task: str) -> str:
-    """Returns how a task is written for people: the region's title, or the name in words.
-
-    Example:
-        >>> task_title("left_lungs"), task_title("dead_within_180_days")
-        ('left lung', 'dead within 180 days')
-    """
-    ontology = RegionOntology.default()
-    return ontology.title(task) if task in ontology else task.replace("_", " ")
 
 
 def _as_experiment(

@@ -19,7 +19,7 @@ import pandas as pd
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.bootstrap import mean_draws, percentile_interval
-from petct_ext.statistics.predictions import Experiment, task_title
+from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_statistics import AUROC, STATISTICS, ScoredTask
 from petct_ext.statistics.resampling import mean_over_tasks
 from petct_ext.statistics.thresholds import Thresholds, fixed_threshold
@@ -175,7 +175,7 @@ def _task_row(scored: _Scored, task: int) -> dict[str, object]:
         "experiment": experiment.name,
         "split": experiment.split,
         "task": experiment.tasks[task],
-        "title": task_title(experiment.tasks[task]),
+        "title": experiment.title(experiment.tasks[task]),
         "target_kind": experiment.target_kind,
         "n": len(target),
         "n_positive": positives,

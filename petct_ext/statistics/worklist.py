@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from petct_ext.arrays import Floats
-from petct_ext.statistics.predictions import Experiment, task_title
+from petct_ext.statistics.predictions import Experiment
 
 __all__ = [
     "fraction_unread",
@@ -134,7 +134,7 @@ def triage_table(
                 "experiment": experiment.name,
                 "split": experiment.split,
                 "task": task,
-                "title": task_title(task),
+                "title": experiment.title(task),
                 "target_kind": experiment.target_kind,
                 "n": len(curves[0]) - 1,
                 "n_positive": positive,

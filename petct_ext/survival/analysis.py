@@ -71,7 +71,7 @@ class SurvivalAnalysis:
 
 
 def analyze_survival(
-    table: pd.DataFrame, predictions: pd.DataFrame, *, options: AnalysisOptions | None = None
+    table: pd.DataFrame, predictions: pd.DataFrame, *, options: AnalysisOptions
 ) -> SurvivalAnalysis:
     """Fits a Cox model without and one with region predictions and scores both.
 
@@ -82,7 +82,7 @@ def analyze_survival(
         table: survival table, one row per patient.
         predictions: table in the form of ``PREDICTIONS``, of one experiment, with the exams of the
             fit and the score splits.
-        options: choices; defaults if None.
+        options: choices.
 
     Returns:
         Both models, the scores and a summary.
@@ -92,7 +92,6 @@ def analyze_survival(
             region is not predicted, or a model cannot be fitted (see
             :func:`petct_ext.survival.cox.fit_cox`).
     """
-    options = options or AnalysisOptions()
     selection = select_patients(table, predictions, options)
     design, score = selection.design, selection.score
     small, large = list(design.columns), [*design.columns, *design.region_columns]
@@ -108,6 +107,7 @@ def analyze_survival(
         "fit": summary_of(selection.fit, options.fit_splits),
         "score": summary_of(score, (options.score_split,)),
         "regions": list(design.regions),
+        "region_titles": [design.ontology.in_words(region) for region in design.regions],
         "ties": options.ties,
         "penalizer": options.penalizer,
         **concordance_numbers(score.rows, *predictors.values(), weights=weights),

@@ -22,7 +22,6 @@ __all__ = [
     "choose_regions",
     "learn_design",
     "region_probabilities",
-    "region_title",
     "with_regions",
 ]
 
@@ -57,6 +56,7 @@ class CovariateDesign:
         summary_positive: summary codes that count as 1.
         center: mean logit of each region.
         spread: standard deviation of the logit of each region.
+        ontology: tells the titles of regions.
         notes: what was left out and why, in sentences.
     """
 
@@ -68,12 +68,13 @@ class CovariateDesign:
     summary_positive: tuple[str, ...]
     center: tuple[float, ...]
     spread: tuple[float, ...]
+    ontology: RegionOntology
     notes: tuple[str, ...]
 
     @property
     def region_columns(self) -> tuple[str, ...]:
         """Names of the covariates made from predictions."""
-        return tuple(_region_column(region) for region in self.regions)
+        return tuple(_region_column(region, self.ontology) for region in self.regions)
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -102,14 +103,16 @@ class CovariateDesign:
             summary_positive=self.summary_positive,
         )
         made = made[list(self.columns)]
-        for region, center, spread in zip(self.regions, self.center, self.spread, strict=True):
-            made[_region_column(region)] = (_logit(table[region]) - center) / spread
+        learned = zip(self.regions, self.region_columns, self.center, self.spread, strict=True)
+        for region, column, center, spread in learned:
+            made[column] = (_logit(table[region]) - center) / spread
         return made
 
 
 def learn_design(
     table: pd.DataFrame,
     *,
+    ontology: RegionOntology,
     regions: Sequence[str] = (),
     min_group: int = 8,
     summary_positive: Sequence[str] = ("4", "9"),
@@ -125,6 +128,7 @@ def learn_design(
 
     Args:
         table: survival table with one more column per region.
+        ontology: tells the titles of regions.
         regions: regions to include.
         min_group: smallest number of patients that makes a group.
         summary_positive: codes that count as 1.
@@ -161,6 +165,7 @@ def learn_design(
         summary_positive=tuple(summary_positive),
         center=(),
         spread=(),
+        ontology=ontology,
         notes=tuple(notes),
     )
     return with_regions(clinical_design, table, regions)
@@ -178,7 +183,8 @@ def with_regions(
     """
     notes = list(design.notes)
     logits = {region: _logit(table[region]) for region in regions}
-    kept = [r for r in regions if not _is_constant(logits[r], _region_column(r), notes)]
+    columns = {region: _region_column(region, design.ontology) for region in regions}
+    kept = [r for r in regions if not _is_constant(logits[r], columns[r], notes)]
     return replace(
         design,
         regions=tuple(kept),
@@ -289,14 +295,8 @@ def _logit(prob: pd.Series) -> pd.Series:
     return pd.Series(np.log(clipped / (1 - clipped)), index=prob.index)
 
 
-def region_title(region: str) -> str:
-    """Returns what people call a region."""
-    ontology = RegionOntology.default()
-    return ontology.title(region) if region in ontology else region.replace("_", " ")
-
-
-def _region_column(region: str) -> str:
-    return f"predicted {region_title(region)}{_PER_SD}"
+def _region_column(region: str, ontology: RegionOntology) -> str:
+    return f"predicted {ontology.in_words(region)}{_PER_SD}"
 
 
 def _group(column: str) -> str:

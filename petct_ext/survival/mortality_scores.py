@@ -27,7 +27,7 @@ _TASK: Final = re.compile(r"dead_within_(\d+)_days")
 
 
 def mortality_model_auroc(
-    table: pd.DataFrame, predictions: pd.DataFrame, *, options: AnalysisOptions | None = None
+    table: pd.DataFrame, predictions: pd.DataFrame, *, options: AnalysisOptions
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Scores a model of "dead within x days" against the recorded follow-up.
 
@@ -38,7 +38,7 @@ def mortality_model_auroc(
         table: survival table, one row per patient.
         predictions: table in the form of ``PREDICTIONS`` with tasks ``dead_within_<days>_days``;
             with several horizons the one with most exams, then the longest, comes first.
-        options: choices; defaults if None.
+        options: choices.
 
     Returns:
         Numbers of the first horizon for the summary, under ``horizons`` those of every horizon in
@@ -50,7 +50,6 @@ def mortality_model_auroc(
         InputDataError: if no task has this form, no patient of the split is predicted, or a patient
             crosses splits.
     """
-    options = options or AnalysisOptions()
     require_same_split(table, predictions)
     table = table[table["split"] == options.score_split]
     first, *others = _outcome_tasks(predictions)

@@ -36,6 +36,7 @@ class AnalysisOptions:
     """Choices of the analysis.
 
     Attributes:
+        ontology: tells which tasks are regions, and their titles.
         regions: regions whose predictions enter; empty: as many as the deaths carry of those
             patients who have all covariates.
         fit_splits: splits on whose patients the models are fitted.
@@ -48,6 +49,7 @@ class AnalysisOptions:
         seed: seed of the draws.
     """
 
+    ontology: RegionOntology
     regions: tuple[str, ...] = ()
     fit_splits: tuple[str, ...] = ("validation",)
     score_split: str = "test"
@@ -124,10 +126,11 @@ def select_patients(
     _require_no_columns(regions, table)
     probs = region_probabilities(predictions, regions)
     fit_rows, score_rows = (rows.join(probs, on="exam_id") for rows in (fit_rows, score_rows))
-    design = learn_design(fit_rows, regions=regions, min_group=options.min_group)
+    fixed: Any = {"ontology": options.ontology, "min_group": options.min_group}
+    design = learn_design(fit_rows, regions=regions, **fixed)
     first = _complete(fit_rows, design, ", ".join(options.fit_splits))
     # Again, since a group may have become too small or a covariate constant.
-    design = learn_design(first.rows, regions=regions, min_group=options.min_group)
+    design = learn_design(first.rows, regions=regions, **fixed)
     fit = Patients(first.rows, design.apply(first.rows), first.lost, first.left_out)
     return Selection(fit, _complete(score_rows, design, options.score_split), design)
 
@@ -226,8 +229,8 @@ def _regions_that_fit(
 ) -> tuple[str, ...]:
     """Chooses regions by the deaths of those who will be fitted with exactly these regions."""
     predicted = predictions[predictions["exam_id"].isin(rows["exam_id"])]
-    tasks, ontology = list(dict.fromkeys(predicted["task"])), RegionOntology.default()
-    available = [task for task in tasks if task in ontology]
+    tasks = list(dict.fromkeys(predicted["task"]))
+    available = [task for task in tasks if task in options.ontology]
     if not available:
         raise InputDataError(
             f"none of the predicted tasks ({', '.join(map(str, tasks[:5]))}) is a region; give "
@@ -253,11 +256,12 @@ def _usable(
     with_probs = rows[rows["exam_id"].isin(probs.index)]
     if with_probs.empty:
         return 0, 0
-    design = learn_design(with_probs, min_group=options.min_group)
+    fixed: Any = {"ontology": options.ontology, "min_group": options.min_group}
+    design = learn_design(with_probs, **fixed)
     complete = with_probs[design.apply(with_probs).notna().all(axis=1)]
     if complete.empty:
         return 0, len(design.columns)
-    design = learn_design(complete, min_group=options.min_group)
+    design = learn_design(complete, **fixed)
     return int(complete["event"].sum()), len(design.columns)
 
 

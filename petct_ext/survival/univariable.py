@@ -11,11 +11,9 @@ import pandas as pd
 from scipy import stats
 
 from petct_ext.errors import InputDataError
-from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.permutation import holm
 from petct_ext.survival.covariates import (
     region_probabilities,
-    region_title,
     with_regions,
 )
 from petct_ext.survival.cox import fit_cox
@@ -88,11 +86,9 @@ def single_variable_models(
         for variable, columns in design.groups.items():
             if columns[0] in design.region_columns:
                 rows += _one(variable, columns, fit, score, ties=ties, penalizer=penalizer)
-        notes = [
-            (f"predicted {region_title(n)}", n, "is the same for all fitted patients, or missing")
-            for n in names
-            if n not in design.regions
-        ]
+        note = "is the same for all fitted patients, or missing"
+        unused = [name for name in names if name not in design.regions]
+        notes = [(f"predicted {design.ontology.in_words(n)}", n, note) for n in unused]
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS)
     of_region = ~table["variable"].isin(["age", "indication", "summary code"])
     table.loc[of_region, "p_holm"] = holm(table.loc[of_region, "p_variable"])
@@ -104,7 +100,7 @@ def _other_regions(selection: Selection, predictions: pd.DataFrame | None) -> li
     """Returns the predicted regions outside of the model."""
     if predictions is None:
         return []
-    ontology, inside = RegionOntology.default(), selection.design.regions
+    ontology, inside = selection.design.ontology, selection.design.regions
     return [t for t in dict.fromkeys(predictions["task"]) if t in ontology and t not in inside]
 
 

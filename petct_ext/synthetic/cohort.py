@@ -49,6 +49,7 @@ from petct_ext.synthetic.phantoms.scanner import (
 )
 from petct_ext.synthetic.phantoms.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
 from petct_ext.synthetic.reports.writing import Report, write_report
+from petct_ext.synthetic.sides import with_sides
 
 __all__ = ["PROJECT_SALT", "write_cohort"]
 
@@ -67,7 +68,7 @@ dicom/            CT and PET series as a scanner writes them
 reports.csv       one free-text report per exam
 annotations.csv   mentions in some of the reports, judged (the phantom knows the answer)
 outcomes.csv      follow-up, drawn from a known proportional-hazards model
-hand_labels.csv   which of the 94 regions hold a lesion; for scoring only
+hand_labels.csv   which regions hold a lesion; for scoring only
 project_salt.txt  salt of the pseudonyms; fixed here, secret in a real study
 truth/            lesions, boxes around them and the regions that hold them (RAS+ in mm), masks and
                   hazards; never read by the pipeline except to score it
@@ -90,6 +91,7 @@ class _Job:
     seed: int
     size: str
     masks: bool
+    ontology: RegionOntology
 
 
 def write_cohort(
@@ -98,6 +100,7 @@ def write_cohort(
     num_patients: int,
     seed: int,
     size: str,
+    ontology: RegionOntology,
     workers: int = 1,
     num_annotated: int = 60,
     masks: bool = False,
@@ -112,6 +115,8 @@ def write_cohort(
         num_patients: how many patients, at least 1; about 1.25 exams each.
         seed: equal seeds give equal files, whatever ``workers`` is.
         size: ``"small"`` (about 4 MB per exam) or ``"full"`` (about 170 MB per exam).
+        ontology: regions of lesions, reports and truth. One that adds regions to the package's
+            fills those that are a side of a paired organ; others stay normal.
         workers: processes; each needs about 0.25 GB if small and 1 GB if full.
         num_annotated: how many reports are in ``annotations.csv``.
         masks: whether to write ``truth/masks/<StudyInstanceUID>.nii.gz``: on the grid of the PET,
@@ -123,14 +128,16 @@ def write_cohort(
     """
     folder = Path(folder)
     _check(folder, num_patients=num_patients, seed=seed, size=size, workers=workers)
+    patients = with_sides(sample_patients(num_patients, seed=seed), ontology, seed=seed)
     make_folder(folder / "dicom")
     (folder / "cohort.json").unlink(missing_ok=True)
     settings = {"seed": seed, "size": size}
     write_json(folder / "truth" / "settings.json", settings)
-    patients = sample_patients(num_patients, seed=seed)
-    jobs = [_Job(folder, patient, seed, size, masks) for patient in patients]
+    jobs = [_Job(folder, patient, seed, size, masks, ontology) for patient in patients]
     _write_images([job for job in jobs if not _is_done(job)], workers=workers, total=len(jobs))
-    num_exams = _write_tables(folder, patients, seed=seed, num_annotated=num_annotated)
+    num_exams = _write_tables(
+        folder, patients, seed=seed, num_annotated=num_annotated, ontology=ontology
+    )
     write_text(folder / "project_salt.txt", PROJECT_SALT + "\n")
     write_text(folder / "README.txt", _README)
     facts = {"num_patients": num_patients, "num_exams": num_exams, "version": __version__}
@@ -235,7 +242,7 @@ def _write_exam(patient_folder: Path | None, job: _Job, exam: Exam) -> None:
     """Draws an exam and writes its series (unless there are any) and its mask (if wanted)."""
     patient, seed = job.patient, job.seed
     body = build_body(patient, exam, seed=seed)
-    lesions = place_lesions(patient, exam, body, seed=seed)
+    lesions = place_lesions(patient, exam, body, ontology=job.ontology, seed=seed)
     pet_grid, ct_grid = scan_grids(body, size=job.size)
     mask_path = _mask_paths(job).get(exam.number)
     if mask_path is not None:
@@ -275,10 +282,17 @@ def _write_mask(path: Path, lesions: tuple[PlacedLesion, ...], grid: VoxelGrid) 
         nib.save(image, partial)
 
 
-def _write_tables(folder: Path, patients: list[Patient], *, seed: int, num_annotated: int) -> int:
+def _write_tables(
+    folder: Path,
+    patients: list[Patient],
+    *,
+    seed: int,
+    num_annotated: int,
+    ontology: RegionOntology,
+) -> int:
     """Writes all tables and returns the number of exams."""
     exams = [(patient, exam) for patient in patients for exam in patient.exams]
-    reports = [_report(patient, exam, seed) for patient, exam in exams]
+    reports = [_report(patient, exam, seed, ontology) for patient, exam in exams]
     uids = [study_uid(patient, exam, seed=seed) for patient, exam in exams]
     chosen = np.random.default_rng([seed, _ANNOTATED]).permutation(len(exams))[:num_annotated]
     _write_csv(folder / "reports.csv", map(_report_row, uids, reports))
@@ -289,16 +303,16 @@ def _write_tables(folder: Path, patients: list[Patient], *, seed: int, num_annot
     )
     _write_csv(
         folder / "hand_labels.csv",
-        (_label_row(uid, exam) for uid, (_, exam) in zip(uids, exams, strict=True)),
+        (_label_row(uid, exam, ontology) for uid, (_, exam) in zip(uids, exams, strict=True)),
     )
-    _write_outcomes(folder, patients, seed=seed)
-    _write_truth(folder / "truth", exams, seed=seed)
+    _write_outcomes(folder, patients, seed=seed, ontology=ontology)
+    _write_truth(folder / "truth", exams, seed=seed, ontology=ontology)
     return len(exams)
 
 
-def _report(patient: Patient, exam: Exam, seed: int) -> Report:
+def _report(patient: Patient, exam: Exam, seed: int, ontology: RegionOntology) -> Report:
     rng = np.random.default_rng([seed, patient.number, _REPORT, exam.number])
-    return write_report(patient, exam, rng=rng)
+    return write_report(patient, exam, ontology=ontology, rng=rng)
 
 
 def _report_row(uid: str, report: Report) -> dict[str, Any]:
@@ -321,33 +335,40 @@ def _annotation_rows(uid: str, report: Report) -> Iterable[dict[str, Any]]:
         }
 
 
-def _label_row(uid: str, exam: Exam) -> dict[str, Any]:
-    ontology = RegionOntology.default()
+def _label_row(uid: str, exam: Exam, ontology: RegionOntology) -> dict[str, Any]:
     abnormal: set[str] = set()
     for lesion in exam.lesions:
         abnormal |= {lesion.region} | ontology.containers(lesion.region)
     return {"study_instance_uid": uid, **{name: int(name in abnormal) for name in ontology}}
 
 
-def _write_truth(folder: Path, exams: Iterable[tuple[Patient, Exam]], *, seed: int) -> None:
+def _write_truth(
+    folder: Path,
+    exams: Iterable[tuple[Patient, Exam]],
+    *,
+    seed: int,
+    ontology: RegionOntology,
+) -> None:
     lesions: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
     for patient, exam in exams:
         if exam.lesions:
             uid, body = study_uid(patient, exam, seed=seed), build_body(patient, exam, seed=seed)
-            placed = place_lesions(patient, exam, body, seed=seed)
+            placed = place_lesions(patient, exam, body, ontology=ontology, seed=seed)
             lesions.extend(lesion_rows(uid, placed))
-            boxes.extend(box_rows(uid, body, placed))
+            boxes.extend(box_rows(uid, body, placed, ontology=ontology))
     _write_csv(folder / "lesions.csv", lesions, columns=LESION_COLUMNS)
     _write_csv(folder / "boxes.csv", boxes, columns=BOX_COLUMNS)
 
 
-def _write_outcomes(folder: Path, patients: list[Patient], *, seed: int) -> None:
+def _write_outcomes(
+    folder: Path, patients: list[Patient], *, seed: int, ontology: RegionOntology
+) -> None:
     outcomes: list[dict[str, Any]] = []
     hazards: list[dict[str, Any]] = []
     for patient in patients:
         rng = np.random.default_rng([seed, patient.number, _OUTCOME])
-        outcome = sample_outcome(patient, rng=rng)
+        outcome = sample_outcome(patient, ontology=ontology, rng=rng)
         outcomes.append(
             {
                 "patient_id": patient_id(patient),

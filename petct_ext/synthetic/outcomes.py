@@ -94,7 +94,7 @@ class Outcome:
     log_hazard: float
 
 
-def covariates(patient: Patient) -> dict[str, float]:
+def covariates(patient: Patient, ontology: RegionOntology) -> dict[str, float]:
     """Returns the covariates of the hazard, taken from the patient and the last exam.
 
     Returns:
@@ -117,7 +117,6 @@ def covariates(patient: Patient) -> dict[str, float]:
             f"known are {', '.join(DISEASE_EFFECTS)}."
         )
     last = patient.exams[-1]
-    ontology = RegionOntology.default()
     regions = {lesion.region for lesion in last.lesions}
     regions |= {around for region in regions for around in ontology.containers(region)}
     burden = sum(_volume_ml(lesion.diameter_mm) * lesion.suv for lesion in last.lesions)
@@ -131,17 +130,20 @@ def covariates(patient: Patient) -> dict[str, float]:
     }
 
 
-def log_hazard(patient: Patient) -> float:
+def log_hazard(patient: Patient, ontology: RegionOntology) -> float:
     """Returns the true linear predictor of a patient; see :func:`covariates`."""
-    values = covariates(patient)
+    values = covariates(patient, ontology)
     return float(sum(COEFFICIENTS[name] * value for name, value in values.items()))
 
 
-def sample_outcome(patient: Patient, *, rng: np.random.Generator) -> Outcome:
+def sample_outcome(
+    patient: Patient, *, ontology: RegionOntology, rng: np.random.Generator
+) -> Outcome:
     """Draws death, loss to follow-up and end of study; the first of the three is observed.
 
     Args:
         patient: a patient with at least one exam.
+        ontology: regions of the lesions.
         rng: source of randomness.
 
     Returns:
@@ -151,7 +153,7 @@ def sample_outcome(patient: Patient, *, rng: np.random.Generator) -> Outcome:
         InputDataError: as in :func:`covariates`, or if the last exam is not before the end of
             the study.
     """
-    predictor = log_hazard(patient)
+    predictor = log_hazard(patient, ontology)
     last_exam = patient.exams[-1].exam_date
     if last_exam >= END_OF_STUDY:
         raise InputDataError(

@@ -27,12 +27,21 @@ class Lesion:
         diameter_mm: mean diameter in mm.
         suv: SUVbw of the lesion before the scanner blurs it, in g/mL.
         mentioned: whether the report speaks of it.
+        side: "left" or "right" where the ontology tells sides apart that the disease patterns do
+            not; see :func:`petct_ext.synthetic.sides.with_sides`.
     """
 
     region: str
     diameter_mm: float
     suv: float
     mentioned: bool = True
+    side: str = ""
+
+    @property
+    def site(self) -> str:
+        """The region with its side: where the lesion is drawn."""
+        is_named = not self.side or self.region.startswith(f"{self.side}_")
+        return self.region if is_named else f"{self.side}_{self.region}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,10 @@ def test_export_from_python_finds_the_metadata_of_its_own_bundle(
     metadata = json.loads((configs / "metadata.json").read_text())
     metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["26"] = "pancreas"
     (configs / "metadata.json").write_text(json.dumps(metadata))
-    small: dict[str, Any] = {"network_def#encoder#width": 0.0625, "network_def#encoder#last_stage": "mixed_3b"}
+    small: dict[str, Any] = {
+        "network_def#encoder#width": 0.0625,
+        "network_def#encoder#last_stage": "mixed_3b",
+    }
     config = str(configs / "inference.json")
     workflow = ConfigWorkflow(
         config_file=config, logging_file=False, workflow_type="infer", **small

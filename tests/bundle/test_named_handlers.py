@@ -77,7 +77,11 @@ def test_switched_off_by_name_leaves_no_gap(
 
 
 def test_prediction_without_progress_bar(name: str, datalist: Path, tmp_path: Path) -> None:
-    options = {"datalist": str(datalist), "output_dir": str(tmp_path), "network_def#encoder#width": 0.0625}
+    options = {
+        "datalist": str(datalist),
+        "output_dir": str(tmp_path),
+        "network_def#encoder#width": 0.0625,
+    }
     off = {"named_handlers#progress_bar#_disabled_": True}
     steps = ready(name, "inference", "infer", **options, **off)
     assert steps.check_properties() == []

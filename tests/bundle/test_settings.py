@@ -87,7 +87,16 @@ def test_sections_are_not_run(config: str, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "words",
     [
-        ["run", "training", "--epochs", "3", "--network_def#encoder#width", "0.5", "--imports", "x"],
+        [
+            "run",
+            "training",
+            "--epochs",
+            "3",
+            "--network_def#encoder#width",
+            "0.5",
+            "--imports",
+            "x",
+        ],
         ["run", "--region=train", "--tracking", "mlflow", "--meta_file", "m.json"],
         ["run", "--network_def::new", "-1", "--train#handlers#0#path", "x", "--train#loss#a=1"],
         ["run", "--network_def#encoder#width", "2"],

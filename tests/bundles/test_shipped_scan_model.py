@@ -15,6 +15,7 @@ from petct_ext.scan.networks.region_names import stored_regions
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 from tests.conftest import REPOSITORY
+from tests.package_regions import ONTOLOGY
 
 BUNDLE = REPOSITORY / "bundles" / "scan_model"
 SHIPPED = BUNDLE / "models" / "model.pt"
@@ -54,7 +55,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder with two exams that the network has never seen, from DICOM on."""
     work = tmp_path_factory.mktemp("work")
     cohort = work / "phantom"
-    write_cohort(cohort, num_patients=2, seed=NORMAL_AND_ABNORMAL, size="small")
+    write_cohort(cohort, num_patients=2, seed=NORMAL_AND_ABNORMAL, size="small", ontology=ONTOLOGY)
     salt = cohort / "project_salt.txt"
     script("index_exams", cohort / "dicom", "--work", work, "--salt-file", salt)
     script("prepare_exams", "--work", work, "--in-plane", 48, "--slice-mm", 13)

@@ -18,6 +18,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
 from petct_ext.scan.data.datalist import build_datalist
 from tests.dicom.exams import write_cohort
+from tests.package_regions import ONTOLOGY
 
 GRID = GridChoice(in_plane=8, field_of_view_mm=40.0)
 
@@ -100,10 +101,12 @@ def test_exam_without_suv_is_kept_on_request_and_left_out_of_the_datalist(
     table = prepare_exams(work, grid=GRID, suv="optional").set_index("exam_id")
     assert table.pet_units.to_dict() == {"E1": "SUVbw", "E2": "BQML"}
     assert table.reason["E2"].startswith("no SUV: ")
-    assert build_datalist(work, work / "datalist.json")["test"] == 1
+    assert build_datalist(work, work / "datalist.json", ontology=ONTOLOGY)["test"] == 1
     assert "1 of 2 prepared exam(s) are left out" in caplog.text
     assert "1 in BQML" in caplog.text
-    assert build_datalist(work, work / "datalist.json", any_units=True)["test"] == 2
+    assert (
+        build_datalist(work, work / "datalist.json", any_units=True, ontology=ONTOLOGY)["test"] == 2
+    )
     required = prepare_exams(work, grid=GRID).set_index("exam_id")
     assert required.status.to_dict() == {"E1": "ok", "E2": "quarantined"}
 

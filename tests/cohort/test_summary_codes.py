@@ -12,6 +12,7 @@ import pytest
 from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK, summary_code_labels
 from petct_ext.errors import InputDataError
 from petct_ext.scan.data.datalist import build_datalist
+from tests.package_regions import ONTOLOGY
 
 IDENTIFIERS = pd.DataFrame(
     {"study_instance_uid": ["1", "2", "3", "4"], "exam_id": ["E1", "E2", "E3", "E4"]}
@@ -59,7 +60,9 @@ def test_codes_stand_in_the_datalist_beside_the_weak_labels(tmp_path: Path) -> N
     labels = tmp_path / "labels.csv"
     labels.write_text("exam_id,liver\n" + "".join(f"{exam},0.9\n" for exam in exams))
     codes = summary_code_labels(REPORTS, IDENTIFIERS)
-    build_datalist(tmp_path, tmp_path / "list.json", labels=labels, other_labels=codes)
+    build_datalist(
+        tmp_path, tmp_path / "list.json", labels=labels, other_labels=codes, ontology=ONTOLOGY
+    )
     document = json.loads((tmp_path / "list.json").read_text())
     assert document["training"][0]["labels"] == {"liver": 0.9, SUMMARY_CODE_TASK: 0.0}
     assert document["validation"][0]["labels"] == {"liver": 0.9, SUMMARY_CODE_TASK: 1.0}

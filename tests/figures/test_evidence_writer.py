@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 
 from petct_ext.figures.evidence_writer import EvidenceWriter
 from petct_ext.scan.transforms.volumes import LoadPreparedd, ToPhysicalUnitsd
+from tests.package_regions import ONTOLOGY
 from tests.scan.networks.region_networks import region_classifier
 
 SIZE = (32, 32, 9)
@@ -46,6 +47,7 @@ def run(dataset: Dataset, folder: Path, *, num_exams: int) -> None:
         regions=["full", "liver"],
         log_dir=str(folder),
         num_exams=num_exams,
+        ontology=ONTOLOGY,
     ).attach(engine)
     engine.run([0], max_epochs=2)
     assert network.training

@@ -16,6 +16,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.figures.exam_pictures import draw_exams
 from petct_ext.scan.interpretation.scan_model import ScanModel
 from petct_ext.tables.schemas import PREDICTIONS, write_table
+from tests.package_regions import ONTOLOGY
 from tests.scan.networks.region_networks import region_classifier
 
 REGIONS = ["full", "liver", "spine"]
@@ -72,7 +73,7 @@ def predictions(tmp_path: Path) -> Path:
 def test_draws_exams_of_the_section_only_and_the_surest_first(
     model: ScanModel, predictions: Path, tmp_path: Path
 ) -> None:
-    table = draw_exams(model, predictions, tmp_path / "out", num_regions=2)
+    table = draw_exams(model, predictions, tmp_path / "out", num_regions=2, ontology=ONTOLOGY)
     assert table[["exam_id", "region"]].to_numpy().tolist() == [
         ["E1", "liver"],
         ["E1", "spine"],
@@ -94,7 +95,7 @@ def test_draws_exams_of_the_section_only_and_the_surest_first(
 def test_maps_lie_on_the_grid_of_the_volume(
     model: ScanModel, predictions: Path, tmp_path: Path
 ) -> None:
-    draw_exams(model, predictions, tmp_path / "out", num_regions=2, exams=["E2"])
+    draw_exams(model, predictions, tmp_path / "out", num_regions=2, exams=["E2"], ontology=ONTOLOGY)
     maps = nib.Nifti1Image.from_filename(tmp_path / "out" / "E2_attention.nii.gz")
     assert maps.shape == (*SIZE, 2)
     np.testing.assert_allclose(maps.affine, AFFINE)
@@ -105,9 +106,9 @@ def test_exam_of_another_section_is_refused(
     model: ScanModel, predictions: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputDataError, match="exam 'E9' is not in this section of the datalist"):
-        draw_exams(model, predictions, tmp_path / "out", exams=["E9"])
+        draw_exams(model, predictions, tmp_path / "out", exams=["E9"], ontology=ONTOLOGY)
 
 
 def test_nothing_to_draw_is_told(model: ScanModel, predictions: Path, tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="nothing to draw: "):
-        draw_exams(model, predictions, tmp_path / "out", num_exams=0)
+        draw_exams(model, predictions, tmp_path / "out", num_exams=0, ontology=ONTOLOGY)

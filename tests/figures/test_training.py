@@ -16,6 +16,7 @@ from petct_ext.figures.training import (
     read_training_sizes,
 )
 from petct_ext.statistics.predictions import as_experiments, read_predictions
+from tests.package_regions import ONTOLOGY
 from tests.statistics.comparison_cases import as_table, experiment
 
 
@@ -58,18 +59,20 @@ def test_missing_probability_of_an_array_is_told_with_exam_and_task() -> None:
     table.loc[7, "prob"] = np.nan
 
     with pytest.raises(InputDataError, match=r"seed 1, task 'liver', exam E3: the prob"):
-        as_experiments(table)
+        as_experiments(table, ontology=ONTOLOGY)
 
 
 def test_majority_of_seeds_decides_on_targets() -> None:
     table = as_table(experiment("a", num_exams=4))
-    whole = as_experiments(table)[0].target
+    whole = as_experiments(table, ontology=ONTOLOGY)[0].target
     at = (table["seed"] == 2) & (table["task"] == "liver")
     table.loc[at, "target"] = 1 - table.loc[at, "target"]
 
     with pytest.raises(InputDataError, match=r"\(4 differences\).*--majority-targets"):
-        as_experiments(table)
-    np.testing.assert_array_equal(as_experiments(table, majority_targets=True)[0].target, whole)
+        as_experiments(table, ontology=ONTOLOGY)
+    np.testing.assert_array_equal(
+        as_experiments(table, majority_targets=True, ontology=ONTOLOGY)[0].target, whole
+    )
 
 
 def test_tie_between_seeds_leaves_the_target_unknown() -> None:
@@ -77,7 +80,7 @@ def test_tie_between_seeds_leaves_the_target_unknown() -> None:
     table.loc[(table["seed"] == 2) & (table["exam_id"] == "E1"), "target"] = 0.0
     table.loc[(table["seed"] == 1) & (table["exam_id"] == "E1"), "target"] = 1.0
 
-    target = as_experiments(table, majority_targets=True)[0].target
+    target = as_experiments(table, majority_targets=True, ontology=ONTOLOGY)[0].target
     assert np.isnan(target[:, 1]).all()
     assert not np.isnan(target[:, [0, 2, 3]]).any()
 
@@ -98,7 +101,7 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "p.parquet")
     table.to_csv(tmp_path / "p.csv", index=False)
     (one,), (other,) = (
-        as_experiments(read_predictions([tmp_path / name], split="test"))
+        as_experiments(read_predictions([tmp_path / name], split="test"), ontology=ONTOLOGY)
         for name in ("p.parquet", "p.csv")
     )
 

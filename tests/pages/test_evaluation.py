@@ -13,6 +13,7 @@ import pytest
 from petct_ext.figures.training import read_histories, read_training_sizes
 from petct_ext.pages.evaluation import write_evaluation
 from petct_ext.statistics.evaluation import EvaluationOptions, evaluate_experiments
+from tests.package_regions import ONTOLOGY
 from tests.statistics.comparison_cases import experiment
 
 OPTIONS = EvaluationOptions(num_bootstrap=50, num_rounds=50)
@@ -36,6 +37,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluate_experiments(experiments, OPTIONS),
         folder,
         options=OPTIONS,
+        ontology=ONTOLOGY,
         training_sizes=read_training_sizes(folder / "sizes.csv", names),
         histories=read_histories(folder / "histories.csv"),
     )
@@ -76,7 +78,7 @@ def test_page_asks_for_nothing_from_outside(report: Path) -> None:
 def test_page_of_weak_labels_says_so_at_the_top(tmp_path: Path) -> None:
     weak = replace(experiment("a"), target_kind="weak")
     path = write_evaluation(
-        [weak], evaluate_experiments([weak], OPTIONS), tmp_path, options=OPTIONS
+        [weak], evaluate_experiments([weak], OPTIONS), tmp_path, options=OPTIONS, ontology=ONTOLOGY
     )
     page = path.read_text()
 
@@ -96,7 +98,8 @@ def test_page_of_hand_labels_does_not_warn(report: Path) -> None:
 def test_tables_that_no_longer_apply_are_removed(tmp_path: Path) -> None:
     (tmp_path / "comparisons.csv").write_text("old")
     of = experiment("a", seeds=(1,))
-    write_evaluation([of], evaluate_experiments([of], OPTIONS), tmp_path, options=OPTIONS)
+    tables = evaluate_experiments([of], OPTIONS)
+    write_evaluation([of], tables, tmp_path, options=OPTIONS, ontology=ONTOLOGY)
 
     assert not (tmp_path / "comparisons.csv").exists()
     assert not (tmp_path / "ensembles.csv").exists()

@@ -13,6 +13,7 @@ from jinja2 import UndefinedError
 from petct_ext.pages.evaluation import write_evaluation
 from petct_ext.pages.rendering import templates
 from petct_ext.statistics.evaluation import EvaluationOptions, evaluate_experiments
+from tests.package_regions import ONTOLOGY
 from tests.statistics.comparison_cases import experiment
 
 HOSTILE = "\"><script>alert(1)</script>'{{ 7 * 7 }}"
@@ -25,7 +26,7 @@ def test_hostile_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     ]
     options = EvaluationOptions(num_bootstrap=20, num_rounds=20)
     tables = evaluate_experiments(named, options)
-    page = write_evaluation(named, tables, tmp_path, options=options).read_text()
+    page = write_evaluation(named, tables, tmp_path, options=options, ontology=ONTOLOGY).read_text()
 
     assert "<script>alert" not in page
     assert page.count("<script>") == page.count("</script>") == 1

@@ -14,6 +14,7 @@ from petct_ext.files import write_json
 from petct_ext.pages.cells import interval, rounded
 from petct_ext.pages.rendering import templates
 from petct_ext.pages.run import build_page, write_page
+from tests.package_regions import ONTOLOGY
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360"
@@ -82,7 +83,7 @@ class _Checker(HTMLParser):
 
 def test_page_is_well_formed_and_asks_for_nothing_from_outside(work: Path) -> None:
     checker = _Checker()
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
     checker.feed(page)
 
     assert checker.open == []
@@ -94,7 +95,7 @@ def test_page_is_well_formed_and_asks_for_nothing_from_outside(work: Path) -> No
 
 
 def test_text_is_escaped(work: Path) -> None:
-    page = build_page(work, title="A & B <i>")
+    page = build_page(work, title="A & B <i>", ontology=ONTOLOGY)
 
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; no PET" in page
@@ -103,30 +104,33 @@ def test_text_is_escaped(work: Path) -> None:
 
 def test_private_identifiers_are_never_shown(work: Path) -> None:
     (work / "label_audit.csv").write_text("region,f1,raw_patient_id\nliver,0.5,MRN-99\n")
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
 
     assert "SECRET" not in page
     assert "MRN-99" not in page
 
 
 def test_weak_labels_are_told_loudly(work: Path) -> None:
-    assert "WEAK labels" not in build_page(work)
+    assert "WEAK labels" not in build_page(work, ontology=ONTOLOGY)
     _metrics(work, "weak")
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
 
     assert "Evaluated on WEAK labels." in page.split("<section")[0]
     assert "WEAK labels</span>" in page
 
 
 def test_artificial_patients_are_told_first(work: Path) -> None:
-    assert "Phantom results are not clinical" not in build_page(work)
+    assert "Phantom results are not clinical" not in build_page(work, ontology=ONTOLOGY)
     write_json(work / "cohort.json", {"artificial": "made by formulas"})
 
-    assert "Phantom results are not clinical results" in build_page(work).split("<section")[0]
+    assert (
+        "Phantom results are not clinical results"
+        in build_page(work, ontology=ONTOLOGY).split("<section")[0]
+    )
 
 
 def test_undefined_values_are_shown_with_their_reason(work: Path) -> None:
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
 
     assert "undefined: 0 positives" in page
     assert ">nan<" not in page.lower()
@@ -136,7 +140,7 @@ def test_undefined_values_are_shown_with_their_reason(work: Path) -> None:
 def test_missing_parts_are_named_with_the_step_that_makes_them(work: Path) -> None:
     manifest = {"step": "external", "title": "External cohort", "skipped": "no data given"}
     write_json(work / "manifests" / "external.json", manifest)
-    missing = build_page(work).split('id="missing"')[1]
+    missing = build_page(work, ontology=ONTOLOGY).split('id="missing"')[1]
 
     assert "scripts/analyze_survival.py has not run" in missing
     assert "scripts/prepare_exams.py has not run" in missing
@@ -144,7 +148,7 @@ def test_missing_parts_are_named_with_the_step_that_makes_them(work: Path) -> No
 
 
 def test_overlay_of_several_regions_is_shown_once(work: Path) -> None:
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
 
     assert page.count("data:image/png") == 1
     assert "Liver 0.90. Lungs 0.20." in page
@@ -154,14 +158,14 @@ def test_steps_are_listed_in_order_of_time(work: Path) -> None:
     for name, hour in (("b_first", 1), ("a_second", 2)):
         record = {"step": name, "seconds": 30, "started": f"2026-01-01T0{hour}:00:00+00:00"}
         write_json(work / "manifests" / f"{name}.json", record)
-    page = build_page(work)
+    page = build_page(work, ontology=ONTOLOGY)
 
     assert page.index("b_first") < page.index("a_second")
     assert "2 steps, 1.0 minutes together" in page
 
 
 def test_page_is_written_as_index_html(work: Path) -> None:
-    assert write_page(work) == work / "index.html"
+    assert write_page(work, ontology=ONTOLOGY) == work / "index.html"
 
 
 @pytest.mark.parametrize(
@@ -179,20 +183,20 @@ def test_page_is_written_as_index_html(work: Path) -> None:
 def test_malformed_input_is_named(work: Path, file: str, content: str, message: str) -> None:
     (work / file).write_text(content)
     with pytest.raises(InputDataError, match=message):
-        build_page(work)
+        build_page(work, ontology=ONTOLOGY)
 
 
 def test_unknown_kind_of_targets_is_refused(work: Path) -> None:
     _metrics(work, "gold")
     with pytest.raises(InputDataError, match="target_kind 'gold' is none of weak, hand, outcome"):
-        build_page(work)
+        build_page(work, ontology=ONTOLOGY)
 
 
 def test_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="holds no result"):
-        build_page(tmp_path)
+        build_page(tmp_path, ontology=ONTOLOGY)
     with pytest.raises(InputDataError, match="is not a folder"):
-        build_page(tmp_path / "absent")
+        build_page(tmp_path / "absent", ontology=ONTOLOGY)
 
 
 def test_cells_are_sorted_by_their_value_and_unknown_ones_have_none() -> None:

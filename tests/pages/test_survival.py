@@ -15,12 +15,15 @@ from petct_ext.files import read_json
 from petct_ext.pages.survival import build_survival_page, write_survival_page
 from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival
+from tests.package_regions import ONTOLOGY
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    table, predictions = simulate_tables(make_pool(300, seed=2), num_patients=300, seed=2)
-    options = AnalysisOptions(regions=("liver",), num_bootstrap=50, min_group=30)
+    table, predictions = simulate_tables(
+        make_pool(300, seed=2, ontology=ONTOLOGY), num_patients=300, seed=2
+    )
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=50, min_group=30, ontology=ONTOLOGY)
     analysis = analyze_survival(table, predictions, options=options)
     path = tmp_path_factory.mktemp("survival")
     write_analysis(analysis, None, folder=path, facts={"is_artificial": True})

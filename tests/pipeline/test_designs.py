@@ -24,6 +24,7 @@ from petct_ext.pipeline.designs import (
     choose_designs,
     with_true_labels,
 )
+from tests.package_regions import ONTOLOGY
 from tests.scan.networks.region_networks import region_classifier
 
 EXAMS = [f"E{i:02d}" for i in range(40)]
@@ -49,7 +50,9 @@ def predictions(skill: dict[str, float], *, seeds: tuple[int, ...] = (0, 1)) -> 
 
 
 def scored(table: pd.DataFrame, *groups: RegionGroup) -> pd.DataFrame:
-    return design_table(table, groups, patients=PATIENTS, num_bootstrap=200, num_rounds=500)
+    return design_table(
+        table, groups, patients=PATIENTS, num_bootstrap=200, num_rounds=500, ontology=ONTOLOGY
+    )
 
 
 def test_worse_design_loses_by_the_difference_of_the_means() -> None:
@@ -125,7 +128,7 @@ def test_page_and_figures_say_that_patients_are_artificial() -> None:
     page = designs_page(table, places, facts="made up")
     assert "Artificial patients" in page
     assert "| `sum`: sum over all positions" in page
-    for figure in (draw_designs(table), draw_localization(places)):
+    for figure in (draw_designs(table), draw_localization(places, ontology=ONTOLOGY)):
         assert "artificial patients, not clinical" in figure.get_suptitle()
 
 

@@ -19,6 +19,7 @@ from petct_ext.pipeline.finetunings import (
     summary_code_training,
 )
 from tests.conftest import REPOSITORY
+from tests.package_regions import ONTOLOGY
 
 # Days to death (positive) or to the last contact (negative) of two patients per section.
 FOLLOW_UP = {"training": (100, -400), "validation": (170, -90), "test": (20, -500)}
@@ -26,7 +27,7 @@ FOLLOW_UP = {"training": (100, -400), "validation": (170, -90), "test": (20, -50
 
 @pytest.fixture
 def around(tmp_path: Path) -> Surroundings:
-    return Surroundings(REPOSITORY, tmp_path / "out")
+    return Surroundings(REPOSITORY, tmp_path / "out", ONTOLOGY)
 
 
 @pytest.fixture
@@ -81,7 +82,8 @@ def test_each_region_and_seed_is_trained_and_then_predicts_all(
 
 
 def test_demo_and_own_files_lie_on_top(datalist: Path, weights: Path, tmp_path: Path) -> None:
-    around = Surroundings(REPOSITORY, tmp_path, is_demo=True, configs=(tmp_path / "mine.json",))
+    configs = (tmp_path / "mine.json",)
+    around = Surroundings(REPOSITORY, tmp_path, ONTOLOGY, is_demo=True, configs=configs)
     (item,) = region_finetunings(
         around, weights=weights, datalist=datalist, regions=["liver"], seeds=[0]
     )

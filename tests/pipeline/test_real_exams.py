@@ -13,6 +13,7 @@ from petct_ext.cohort.preparation import prepare_exams
 from petct_ext.dicom.volumes.conversion import GridChoice
 from petct_ext.scan.data.datalist import build_datalist, load_datalist
 from tests.conftest import shared_data
+from tests.package_regions import ONTOLOGY
 
 pytestmark = pytest.mark.shared
 
@@ -27,7 +28,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_three_pairs_are_listed_for_prediction(work: Path) -> None:
-    assert build_datalist(work, work / "datalist.json")["test"] == 3
+    assert build_datalist(work, work / "datalist.json", ontology=ONTOLOGY)["test"] == 3
     assert len(load_datalist(work / "datalist.json", "all", ["liver"])) == 3
 
 

@@ -10,22 +10,23 @@ import pandas as pd
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.reports.writing import write_report
+from petct_ext.synthetic.sides import with_sides
 from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, IDENTIFIERS, REPORTS, SPLITS
 from petct_ext.tables.schemas import write_table as write
+from tests.package_regions import ONTOLOGY
 
 
 def write_phantom_reports(
-    root: Path, *, num_patients: int = 40, seed: int = 5
+    root: Path, *, num_patients: int = 40, seed: int = 5, ontology: RegionOntology = ONTOLOGY
 ) -> tuple[Path, Path]:
     """Writes what ``prepare_reports`` reads; returns the cohort and the work folder."""
     cohort, work = root / "data", root / "work"
     tables: dict[str, list[dict[str, object]]] = {"r": [], "a": [], "h": [], "i": [], "s": []}
-    ontology = RegionOntology.default()
-    for patient in sample_patients(num_patients, seed=seed):
+    for patient in with_sides(sample_patients(num_patients, seed=seed), ontology, seed=seed):
         split = ("training", "training", "training", "validation", "test")[patient.number % 5]
         for exam in patient.exams:
             rng = np.random.default_rng([seed, patient.number, exam.number])
-            report = write_report(patient, exam, rng=rng)
+            report = write_report(patient, exam, rng=rng, ontology=ontology)
             study = f"1.2.{patient.number}.{exam.number}"
             ids: dict[str, object] = {"exam_id": f"e{patient.number:03d}{exam.number}"}
             ids["patient_id"] = f"p{patient.number:03d}"

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.survival_simulation import make_pool, simulate_tables
 from petct_ext.files import read_json
 from tests.conftest import REPOSITORY
+from tests.package_regions import ONTOLOGY
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object, code: int = 0) -> None:
@@ -25,7 +26,9 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object, code: int = 0) -> 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
     """Exams with dates and DICOM ages, and predictions."""
-    table, predictions = simulate_tables(make_pool(300, seed=4), num_patients=300, seed=4)
+    table, predictions = simulate_tables(
+        make_pool(300, seed=4, ontology=ONTOLOGY), num_patients=300, seed=4
+    )
     start = date(2015, 1, 1)
     end = [str(start + timedelta(days=int(days))) for days in table["time_days"]]
     exams = table[["exam_id", "patient_id", "split", "indication", "summary_code"]].assign(

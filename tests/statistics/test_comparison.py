@@ -21,6 +21,7 @@ from petct_ext.statistics.delong import delong_test
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 from petct_ext.statistics.region_table import region_table
 from tests.conftest import SHARED
+from tests.package_regions import ONTOLOGY
 from tests.statistics.comparison_cases import TASKS, experiment
 
 PUBLISHED = SHARED / "published_predictions"
@@ -183,8 +184,8 @@ def test_line_equals_that_of_scipy() -> None:
 
 
 def test_lymph_nodes_are_a_group_of_their_own() -> None:
-    assert list(default_groups(TASKS)) == [ALL_TASKS, "lymph nodes", "other regions"]
-    assert list(default_groups(["liver"])) == [ALL_TASKS]
+    assert list(default_groups(TASKS, ONTOLOGY)) == [ALL_TASKS, "lymph nodes", "other regions"]
+    assert list(default_groups(["liver"], ONTOLOGY)) == [ALL_TASKS]
 
 
 @pytest.mark.shared
@@ -198,9 +199,9 @@ def test_published_gain_of_multi_task_training() -> None:
     # Seed 333 of the single-task hilar model was published with other targets (129 positives
     # instead of 101, 68 exams differ), so the targets of the other four seeds are taken.
     with pytest.raises(InputDataError, match=r"'hilar_lymph_node'.*68 differences"):
-        as_experiments(table, default_kind="hand")
+        as_experiments(table, default_kind="hand", ontology=ONTOLOGY)
     experiments = align_experiments(
-        as_experiments(table, default_kind="hand", majority_targets=True)
+        as_experiments(table, default_kind="hand", majority_targets=True, ontology=ONTOLOGY)
     )
     regions = region_table(experiments, num_bootstrap=200)
     names = [of.name for of in experiments]

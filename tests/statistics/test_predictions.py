@@ -16,6 +16,7 @@ from petct_ext.statistics.predictions import (
     read_predictions,
     use_hand_labels,
 )
+from tests.package_regions import ONTOLOGY
 
 
 def _table(**columns: Any) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def _hand() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_table_becomes_one_array_of_seeds_tasks_and_exams() -> None:
-    (experiment,) = as_experiments(_table())
+    (experiment,) = as_experiments(_table(), ontology=ONTOLOGY)
 
     assert (experiment.seeds, experiment.tasks) == ((1, 2), ("liver", "lungs"))
     assert experiment.prob.shape == (2, 2, 3)
@@ -52,37 +53,41 @@ def test_table_becomes_one_array_of_seeds_tasks_and_exams() -> None:
 
 
 def test_probabilistic_labels_count_as_abnormal_from_one_half_on() -> None:
-    (experiment,) = as_experiments(_table(target=[0.5, 0.49, np.nan] * 4))
+    (experiment,) = as_experiments(_table(target=[0.5, 0.49, np.nan] * 4), ontology=ONTOLOGY)
 
     np.testing.assert_array_equal(experiment.target[0], [1, 0, np.nan])
 
 
 def test_patients_come_from_the_mapping_or_from_a_column() -> None:
-    (by_mapping,) = as_experiments(_table(), patients={"E1": "P1", "E2": "P1", "E3": "P2"})
-    (by_column,) = as_experiments(_table(patient_id=["P1", "P1", "P2"] * 4))
+    (by_mapping,) = as_experiments(
+        _table(), patients={"E1": "P1", "E2": "P1", "E3": "P2"}, ontology=ONTOLOGY
+    )
+    (by_column,) = as_experiments(_table(patient_id=["P1", "P1", "P2"] * 4), ontology=ONTOLOGY)
 
     assert by_mapping.clusters.tolist() == by_column.clusters.tolist() == ["P1", "P1", "P2"]
     with pytest.raises(InputDataError, match="exam E3 has no patient"):
-        as_experiments(_table(), patients={"E1": "P1", "E2": "P1"})
+        as_experiments(_table(), patients={"E1": "P1", "E2": "P1"}, ontology=ONTOLOGY)
 
 
 def test_seed_that_lacks_an_exam_is_named() -> None:
     with pytest.raises(InputDataError, match=r"'lungs': seed 2 has no prediction for exam E3"):
-        as_experiments(_table().iloc[:-1])
+        as_experiments(_table().iloc[:-1], ontology=ONTOLOGY)
 
 
 def test_seeds_with_different_targets_are_refused() -> None:
     with pytest.raises(InputDataError, match="exam E3: seeds 1 and 2 state different targets"):
-        as_experiments(_table(target=[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]))
+        as_experiments(_table(target=[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]), ontology=ONTOLOGY)
 
 
 def test_weak_and_hand_labels_are_never_mixed() -> None:
     with pytest.raises(InputDataError, match=r"mixes target kinds \(hand, weak\)"):
-        as_experiments(_table(target_kind=["weak"] * 6 + ["hand"] * 6))
+        as_experiments(_table(target_kind=["weak"] * 6 + ["hand"] * 6), ontology=ONTOLOGY)
 
 
 def test_hand_labels_replace_the_targets_of_judged_exams() -> None:
-    (experiment,) = as_experiments(use_hand_labels(_table(target_kind="weak"), *_hand()))
+    (experiment,) = as_experiments(
+        use_hand_labels(_table(target_kind="weak"), *_hand()), ontology=ONTOLOGY
+    )
 
     assert experiment.exam_ids == ("E1", "E2")
     assert experiment.target_kind == "hand"

@@ -29,6 +29,7 @@ from petct_ext.statistics.worklist import (
     triage_table,
 )
 from tests.conftest import SHARED
+from tests.package_regions import ONTOLOGY
 from tests.statistics.comparison_cases import TASKS, experiment
 
 PUBLISHED = SHARED / "published_predictions"
@@ -175,7 +176,9 @@ def test_thresholds_out_of_range_are_refused() -> None:
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs ../shared/published_predictions")
 def test_triage_and_ensembles_of_the_paper() -> None:
     path = PUBLISHED / "multi_task_then_single_task.csv.gz"
-    experiments = as_experiments(read_predictions([path], split="test"), default_kind="hand")
+    experiments = as_experiments(
+        read_predictions([path], split="test"), default_kind="hand", ontology=ONTOLOGY
+    )
     found = triage_table(experiments).set_index("task")["sensitivity_at_75"]
     paper = {"chest": 0.95, "liver": 0.98, "inguinal_lymph_node": 0.96}
     gains = ensemble_table(experiments, region_table(experiments, num_bootstrap=20))

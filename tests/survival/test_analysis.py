@@ -15,8 +15,9 @@ from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, morta
 from petct_ext.survival.patients import select_patients
 from petct_ext.survival.performance import why_no_interval
 from petct_ext.survival.univariable import single_variable_models
+from tests.package_regions import ONTOLOGY
 
-OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200)
+OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200, ontology=ONTOLOGY)
 
 
 def _cohort(num_patients: int = 300) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -89,7 +90,7 @@ def test_patients_without_age_or_predictions_are_left_out_and_counted() -> None:
 def test_few_deaths_choose_few_regions() -> None:
     table, predictions, _ = _cohort(50)
     summary = analyze_survival(
-        table, predictions, options=AnalysisOptions(num_bootstrap=20)
+        table, predictions, options=AnalysisOptions(num_bootstrap=20, ontology=ONTOLOGY)
     ).summary
 
     assert summary["regions"] == ["liver"]
@@ -97,8 +98,10 @@ def test_few_deaths_choose_few_regions() -> None:
 
 def test_penalized_analysis_still_tests_models_without_a_penalty() -> None:
     table, predictions, _ = _cohort()
-    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=20)
-    plain = AnalysisOptions(regions=("liver",), num_bootstrap=20)
+    options = AnalysisOptions(
+        regions=("liver",), penalizer=0.1, num_bootstrap=20, ontology=ONTOLOGY
+    )
+    plain = AnalysisOptions(regions=("liver",), num_bootstrap=20, ontology=ONTOLOGY)
     first, second = (analyze_survival(table, predictions, options=o) for o in (options, plain))
 
     shrunk, full = (
@@ -110,7 +113,7 @@ def test_penalized_analysis_still_tests_models_without_a_penalty() -> None:
 
 def test_split_is_never_fitted_and_scored_at_once() -> None:
     table, predictions, _ = _cohort()
-    options = AnalysisOptions(fit_splits=("test",))
+    options = AnalysisOptions(fit_splits=("test",), ontology=ONTOLOGY)
     with pytest.raises(InputDataError, match="used to fit and to score"):
         analyze_survival(table, predictions, options=options)
 
@@ -118,7 +121,9 @@ def test_split_is_never_fitted_and_scored_at_once() -> None:
 def test_unknown_split_is_named_with_the_known_ones() -> None:
     table, predictions, _ = _cohort()
     with pytest.raises(InputDataError, match=r"split 'valid'; there is test, validation"):
-        analyze_survival(table, predictions, options=AnalysisOptions(fit_splits=("valid",)))
+        analyze_survival(
+            table, predictions, options=AnalysisOptions(fit_splits=("valid",), ontology=ONTOLOGY)
+        )
 
 
 def test_predictions_of_other_exams_are_refused() -> None:
@@ -130,7 +135,7 @@ def test_predictions_of_other_exams_are_refused() -> None:
 
 def test_numbers_out_of_range_are_refused() -> None:
     with pytest.raises(InputDataError, match="must be at least 0"):
-        AnalysisOptions(penalizer=-1)
+        AnalysisOptions(penalizer=-1, ontology=ONTOLOGY)
 
 
 def test_mortality_model_is_scored_without_those_censored_before_the_horizon() -> None:
@@ -158,7 +163,7 @@ def test_mortality_model_without_deaths_has_no_area_but_a_reason() -> None:
 def test_predictions_without_an_outcome_task_are_refused() -> None:
     table, predictions, _ = _cohort()
     with pytest.raises(InputDataError, match="no task of the form 'dead_within_<days>_days'"):
-        mortality_model_auroc(table, predictions)
+        mortality_model_auroc(table, predictions, options=OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +239,7 @@ def test_horizons_count_everybody_once_and_calibration_is_close() -> None:
 
 def test_other_regions_get_models_of_their_own() -> None:
     table, predictions, _ = _cohort()
-    options = AnalysisOptions(regions=("liver",), num_bootstrap=20)
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=20, ontology=ONTOLOGY)
     single = analyze_survival(table, predictions, options=options).single.set_index("variable")
 
     assert single.loc["predicted lungs", "n_patients"] == 150
@@ -246,7 +251,9 @@ def test_other_regions_get_models_of_their_own() -> None:
 
 def test_effects_of_breslow_ties_are_close_and_are_named() -> None:
     table, predictions, _ = _cohort()
-    options = AnalysisOptions(regions=("liver",), ties="breslow", num_bootstrap=20)
+    options = AnalysisOptions(
+        regions=("liver",), ties="breslow", num_bootstrap=20, ontology=ONTOLOGY
+    )
     breslow = analyze_survival(table, predictions, options=options)
 
     assert breslow.with_regions.ties == breslow.summary["ties"] == "breslow"
@@ -256,7 +263,9 @@ def test_penalized_analysis_of_separated_patients_says_what_was_not_tested() -> 
     table, predictions, _ = _cohort()
     code = np.where((table["event"] == 0) & (table.index % 7 == 0), "1", "4")
     table = table.assign(summary_code=code)
-    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=20)
+    options = AnalysisOptions(
+        regions=("liver",), penalizer=0.1, num_bootstrap=20, ontology=ONTOLOGY
+    )
     analysis = analyze_survival(table, predictions, options=options)
 
     assert analysis.hazards is None
@@ -266,13 +275,13 @@ def test_penalized_analysis_of_separated_patients_says_what_was_not_tested() -> 
 
 def test_horizon_of_no_days_is_refused() -> None:
     with pytest.raises(InputDataError, match="horizons must be at least 1 day, got 0, 90"):
-        AnalysisOptions(horizons_days=(0, 90))
+        AnalysisOptions(horizons_days=(0, 90), ontology=ONTOLOGY)
 
 
 def test_deaths_of_one_day_leave_the_proportional_hazards_untested_with_the_reason() -> None:
     table, predictions, _ = _cohort()
     table = table.assign(time_days=table["time_days"].where(table["event"] == 0, 60.0))
-    options = AnalysisOptions(regions=("liver",), num_bootstrap=5)
+    options = AnalysisOptions(regions=("liver",), num_bootstrap=5, ontology=ONTOLOGY)
     analysis = analyze_survival(table, predictions, options=options)
     hazards = analysis.summary["proportional_hazards"]
 
@@ -288,7 +297,7 @@ def test_other_regions_need_no_age_or_code_of_their_own() -> None:
     table = table.assign(
         age_years=60.0, summary_code="", indication=np.where(rare, "rare", "lymphoma")
     )
-    options = AnalysisOptions(regions=("liver",), min_group=5, num_bootstrap=5)
+    options = AnalysisOptions(regions=("liver",), min_group=5, num_bootstrap=5, ontology=ONTOLOGY)
     single = analyze_survival(table, predictions, options=options).single.set_index("variable")
 
     assert single.loc["predicted lungs", "n_patients"] == 150
@@ -298,7 +307,7 @@ def test_penalty_reaches_the_models_of_single_variables() -> None:
     table, predictions, _ = _cohort()
     code = np.where((table["event"] == 0) & (table.index % 7 == 0), "1", "4")
     table = table.assign(summary_code=code)
-    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=5)
+    options = AnalysisOptions(regions=("liver",), penalizer=0.1, num_bootstrap=5, ontology=ONTOLOGY)
     selection = select_patients(table, predictions, options)
     free, penalized = (
         single_variable_models(selection, predictions, penalizer=p).set_index("variable")
@@ -322,7 +331,7 @@ def test_every_horizon_of_the_mortality_predictions_is_scored() -> None:
     table, _, mortality = _cohort()
     days = (90, 180, 365)
     several = pd.concat([mortality.assign(task=f"dead_within_{d}_days") for d in days])
-    options = AnalysisOptions(num_bootstrap=20)
+    options = AnalysisOptions(num_bootstrap=20, ontology=ONTOLOGY)
     numbers, rows = mortality_model_auroc(table, several, options=options)
 
     assert [scored["horizon_days"] for scored in numbers["horizons"]] == [90, 180, 365]
@@ -341,7 +350,9 @@ def test_area_of_one_death_has_no_interval_but_a_reason() -> None:
     table["time_days"] = table["time_days"].clip(lower=60)
     table.loc[last, ["time_days", "event"]] = [40.0, 1]
     outcome = mortality.assign(task="dead_within_45_days")
-    options = AnalysisOptions(regions=("liver",), horizons_days=(45, 180), num_bootstrap=50)
+    options = AnalysisOptions(
+        regions=("liver",), horizons_days=(45, 180), num_bootstrap=50, ontology=ONTOLOGY
+    )
     numbers, _ = mortality_model_auroc(table, outcome, options=options)
     scores = analyze_survival(table, predictions, options=options).horizons.scores
     early, late = (scores[scores["horizon_days"] == days] for days in (45, 180))

@@ -10,6 +10,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.survival.covariates import choose_regions, learn_design, region_probabilities
+from tests.package_regions import ONTOLOGY
 
 
 def _table(indications: dict[str, int], **columns: Any) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def _table(indications: dict[str, int], **columns: Any) -> pd.DataFrame:
 
 def test_most_frequent_indication_is_the_reference_and_rare_ones_form_a_group() -> None:
     table = _table({"lymphoma": 20, "lung": 10, "breast": 5, "melanoma": 4})
-    design = learn_design(table, min_group=8)
+    design = learn_design(table, min_group=8, ontology=ONTOLOGY)
     made = design.apply(table)
 
     assert design.columns == (
@@ -42,14 +43,18 @@ def test_most_frequent_indication_is_the_reference_and_rare_ones_form_a_group() 
 
 
 def test_few_rare_indications_join_the_reference() -> None:
-    design = learn_design(_table({"lymphoma": 20, "lung": 10, "": 3}), min_group=8)
+    design = learn_design(
+        _table({"lymphoma": 20, "lung": 10, "": 3}), min_group=8, ontology=ONTOLOGY
+    )
 
     assert "not stated; 3 patients together) join the reference 'lymphoma'" in design.notes[0]
     assert not design.pools
 
 
 def test_indication_never_seen_before_counts_as_other() -> None:
-    design = learn_design(_table({"lymphoma": 20, "lung": 5, "breast": 4}), min_group=8)
+    design = learn_design(
+        _table({"lymphoma": 20, "lung": 5, "breast": 4}), min_group=8, ontology=ONTOLOGY
+    )
     made = design.apply(_table({"sarcoma": 2}))
 
     assert made["other indication (vs lymphoma)"].tolist() == [1, 1]
@@ -57,14 +62,14 @@ def test_indication_never_seen_before_counts_as_other() -> None:
 
 def test_summary_code_asks_for_action_with_4_and_9_and_is_missing_if_empty() -> None:
     table = _table({"x": 5}, summary_code=["1", "2", "4", "9", ""])
-    made = learn_design(table).apply(table)
+    made = learn_design(table, ontology=ONTOLOGY).apply(table)
 
     np.testing.assert_array_equal(made["summary code 4 or 9"], [0, 0, 1, 1, np.nan])
 
 
 def test_prediction_enters_as_standardized_logit_of_the_fitted_patients() -> None:
     table = _table({"x": 30})
-    design = learn_design(table, regions=["liver"])
+    design = learn_design(table, regions=["liver"], ontology=ONTOLOGY)
     made = design.apply(table)["predicted liver (per SD)"]
 
     assert made.mean() == pytest.approx(0, abs=1e-12)
@@ -74,7 +79,7 @@ def test_prediction_enters_as_standardized_logit_of_the_fitted_patients() -> Non
 
 def test_constant_covariates_are_left_out_with_a_note() -> None:
     table = _table({"x": 9}, summary_code="1", liver=0.5)
-    design = learn_design(table, regions=["liver"])
+    design = learn_design(table, regions=["liver"], ontology=ONTOLOGY)
 
     assert design.columns == ("age (per decade)",)
     assert design.regions == ()
@@ -86,7 +91,7 @@ def test_constant_covariates_are_left_out_with_a_note() -> None:
 
 def test_cohort_without_any_difference_is_refused() -> None:
     with pytest.raises(InputDataError, match="no clinical covariate differs"):
-        learn_design(_table({"x": 9}, summary_code="", age_years=np.nan))
+        learn_design(_table({"x": 9}, summary_code="", age_years=np.nan), ontology=ONTOLOGY)
 
 
 def test_probability_is_the_median_over_seeds() -> None:

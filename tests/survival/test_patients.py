@@ -16,11 +16,12 @@ from petct_ext.survival.patients import (
     require_sound_table,
     select_patients,
 )
+from tests.package_regions import ONTOLOGY
 
 
 @pytest.fixture(scope="module")
 def pool() -> PatientPool:
-    return make_pool(120, seed=1)
+    return make_pool(120, seed=1, ontology=ONTOLOGY)
 
 
 def _tables(pool: PatientPool) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -29,7 +30,9 @@ def _tables(pool: PatientPool) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_every_patient_is_fitted_or_scored_never_both(pool: PatientPool) -> None:
     table, predictions = _tables(pool)
-    selection = select_patients(table, predictions, AnalysisOptions(regions=("liver",)))
+    selection = select_patients(
+        table, predictions, AnalysisOptions(regions=("liver",), ontology=ONTOLOGY)
+    )
     fitted, scored = (set(p.rows["patient_id"]) for p in (selection.fit, selection.score))
 
     assert not fitted & scored
@@ -46,7 +49,7 @@ def test_exam_predicted_in_another_split_is_refused(pool: PatientPool) -> None:
     ):
         require_same_split(table, predictions)
     with pytest.raises(InputDataError, match="must not cross splits"):
-        select_patients(table, predictions, AnalysisOptions())
+        select_patients(table, predictions, AnalysisOptions(ontology=ONTOLOGY))
 
 
 def test_predictions_without_split_or_of_other_names_are_not_compared(pool: PatientPool) -> None:
@@ -83,7 +86,9 @@ def test_patient_with_two_rows_is_refused(pool: PatientPool) -> None:
 def test_who_lacks_a_covariate_is_listed_with_what(pool: PatientPool) -> None:
     table, predictions = _tables(pool)
     table.loc[0, "age_years"] = np.nan
-    selection = select_patients(table, predictions, AnalysisOptions(regions=("liver",)))
+    selection = select_patients(
+        table, predictions, AnalysisOptions(regions=("liver",), ontology=ONTOLOGY)
+    )
 
     assert selection.fit.left_out.to_dict("records") == [
         {
@@ -124,11 +129,13 @@ def _predictions_of(table: pd.DataFrame, *tasks: str) -> pd.DataFrame:
 def test_only_deaths_of_patients_with_predictions_and_covariates_carry_regions() -> None:
     table = _clinical_table(120)
     names = ("full", "liver", "lungs", "skeleton")
-    everyone = select_patients(table, _predictions_of(table, *names), AnalysisOptions())
+    everyone = select_patients(
+        table, _predictions_of(table, *names), AnalysisOptions(ontology=ONTOLOGY)
+    )
     few = _predictions_of(table[table["patient_id"].isin([f"P{i}" for i in range(40)])], *names)
-    some = select_patients(table, few, AnalysisOptions())
+    some = select_patients(table, few, AnalysisOptions(ontology=ONTOLOGY))
     without_age = table.assign(age_years=table["age_years"].where(table.index < 32))
-    fewer = select_patients(without_age, few, AnalysisOptions())
+    fewer = select_patients(without_age, few, AnalysisOptions(ontology=ONTOLOGY))
 
     assert len(everyone.design.regions) == 4  # 60 deaths
     assert (int(some.fit.rows["event"].sum()), some.design.regions) == (20, names[:3])
@@ -140,7 +147,7 @@ def test_region_that_few_exams_have_does_not_take_the_deaths_of_the_others() -> 
     predictions = pd.concat(
         [_predictions_of(table, "full", "liver"), _predictions_of(table[:16], "lungs")]
     )
-    selection = select_patients(table, predictions, AnalysisOptions())
+    selection = select_patients(table, predictions, AnalysisOptions(ontology=ONTOLOGY))
 
     assert selection.design.regions == ("full", "liver")
     assert len(selection.fit.rows) == 60
@@ -150,8 +157,12 @@ def test_summary_code_is_no_region() -> None:
     table = _clinical_table(40)
     predictions = _predictions_of(table, "summary_code")
     with pytest.raises(InputDataError, match=r"predicted tasks \(summary_code\) is a region"):
-        select_patients(table, predictions, AnalysisOptions())
+        select_patients(table, predictions, AnalysisOptions(ontology=ONTOLOGY))
     with pytest.raises(InputDataError, match="'summary_code' is a column of the survival table"):
-        select_patients(table, predictions, AnalysisOptions(regions=("summary_code",)))
+        select_patients(
+            table, predictions, AnalysisOptions(regions=("summary_code",), ontology=ONTOLOGY)
+        )
     both = pd.concat([predictions, _predictions_of(table, "liver")])
-    assert select_patients(table, both, AnalysisOptions()).design.regions == ("liver",)
+    assert select_patients(table, both, AnalysisOptions(ontology=ONTOLOGY)).design.regions == (
+        "liver",
+    )

@@ -16,11 +16,12 @@ from benchmarks.survival_simulation import (
     summarize_coverage,
 )
 from petct_ext.errors import InputDataError
+from tests.package_regions import ONTOLOGY
 
 
 @pytest.fixture(scope="module")
 def pool() -> PatientPool:
-    return make_pool(600, seed=0)
+    return make_pool(600, seed=0, ontology=ONTOLOGY)
 
 
 @pytest.mark.slow

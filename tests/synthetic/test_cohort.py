@@ -20,6 +20,7 @@ from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, OUTCOMES, REPORTS, read_table
 from tests.conftest import REPOSITORY
+from tests.package_regions import ONTOLOGY
 
 SCRIPT = REPOSITORY / "scripts" / "make_synthetic_data.py"
 NUM_PATIENTS, SEED = 3, 1
@@ -29,7 +30,13 @@ NUM_PATIENTS, SEED = 3, 1
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort") / "phantom"
     write_cohort(
-        folder, num_patients=NUM_PATIENTS, seed=SEED, size="small", num_annotated=2, masks=True
+        folder,
+        num_patients=NUM_PATIENTS,
+        seed=SEED,
+        size="small",
+        num_annotated=2,
+        masks=True,
+        ontology=ONTOLOGY,
     )
     return folder
 
@@ -101,19 +108,25 @@ def test_masks_lie_at_the_lesions(cohort: Path) -> None:
 
 def test_files_do_not_depend_on_the_number_of_workers(cohort: Path, tmp_path: Path) -> None:
     write_cohort(
-        tmp_path, num_patients=NUM_PATIENTS, seed=SEED, size="small", workers=2, num_annotated=2
+        tmp_path,
+        num_patients=NUM_PATIENTS,
+        seed=SEED,
+        size="small",
+        workers=2,
+        num_annotated=2,
+        ontology=ONTOLOGY,
     )
     assert digests(tmp_path) == digests(cohort)
 
 
 def test_finished_patients_are_kept_and_unfinished_ones_made(tmp_path: Path) -> None:
     folder = tmp_path / "a"
-    write_cohort(folder, num_patients=1, seed=SEED, size="small")
+    write_cohort(folder, num_patients=1, seed=SEED, size="small", ontology=ONTOLOGY)
     image = next((folder / "dicom" / "PHANTOM0000").rglob("*.dcm"))
     before = image.stat().st_mtime_ns
     (folder / "dicom" / ".partial_PHANTOM0001").mkdir()
     (folder / "dicom" / ".partial_PHANTOM0001" / "half.dcm").write_bytes(b"half")
-    write_cohort(folder, num_patients=2, seed=SEED, size="small")
+    write_cohort(folder, num_patients=2, seed=SEED, size="small", ontology=ONTOLOGY)
     assert image.stat().st_mtime_ns == before
     assert sorted(p.name for p in (folder / "dicom").iterdir()) == ["PHANTOM0000", "PHANTOM0001"]
     assert not list(folder.rglob("half.dcm"))
@@ -136,14 +149,14 @@ def test_other_cohort_in_the_same_folder_is_refused(
 ) -> None:
     arguments: dict[str, object] = {"num_patients": NUM_PATIENTS, "seed": SEED, "size": "small"}
     with pytest.raises(InputDataError, match=message):
-        write_cohort(cohort, **(arguments | change))  # type: ignore[arg-type]
+        write_cohort(cohort, **(arguments | change), ontology=ONTOLOGY)  # type: ignore[arg-type]
     assert (cohort / "cohort.json").exists()
 
 
 def test_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "reports.csv").write_text("mine")
     with pytest.raises(InputDataError, match="nothing of yours is overwritten"):
-        write_cohort(tmp_path, num_patients=1, seed=0, size="small")
+        write_cohort(tmp_path, num_patients=1, seed=0, size="small", ontology=ONTOLOGY)
     assert (tmp_path / "reports.csv").read_text() == "mine"
 
 

@@ -21,19 +21,23 @@ from petct_ext.synthetic.outcomes import (
     sample_outcome,
 )
 from petct_ext.synthetic.patients import Lesion, Patient
+from tests.package_regions import ONTOLOGY
 
 
 @pytest.fixture(scope="module")
 def cohort() -> list[tuple[Patient, Outcome]]:
     patients = sample_patients(3000, seed=8)
-    return [(p, sample_outcome(p, rng=np.random.default_rng([8, p.number]))) for p in patients]
+    return [
+        (p, sample_outcome(p, rng=np.random.default_rng([8, p.number]), ontology=ONTOLOGY))
+        for p in patients
+    ]
 
 
 @pytest.fixture(scope="module")
 def table(cohort: list[tuple[Patient, Outcome]]) -> pd.DataFrame:
     rows = [
         {
-            **covariates(patient),
+            **covariates(patient, ONTOLOGY),
             "time_days": (outcome.last_contact_date - patient.exams[-1].exam_date).days,
             "event": outcome.death_date is not None,
         }
@@ -56,7 +60,9 @@ def test_two_patients_in_five_die_and_a_quarter_of_all_within_180_days(
 def test_a_cohort_of_160_patients_has_both_classes_at_180_days(seed: int) -> None:
     early = 0
     for patient in sample_patients(160, seed=seed):
-        outcome = sample_outcome(patient, rng=np.random.default_rng([seed, patient.number]))
+        outcome = sample_outcome(
+            patient, rng=np.random.default_rng([seed, patient.number]), ontology=ONTOLOGY
+        )
         days = (outcome.last_contact_date - patient.exams[-1].exam_date).days
         early += outcome.death_date is not None and days <= 180
 
@@ -97,26 +103,32 @@ def test_log_hazard_rises_with_age_and_liver_lesions() -> None:
     )
     older = replace(clean, age_years=clean.age_years + 10.0)
 
-    assert log_hazard(older) - log_hazard(clean) == pytest.approx(COEFFICIENTS["age_decades"])
+    assert log_hazard(older, ONTOLOGY) - log_hazard(clean, ONTOLOGY) == pytest.approx(
+        COEFFICIENTS["age_decades"]
+    )
     expected = COEFFICIENTS["liver"] + COEFFICIENTS["active"]
-    burden = covariates(liver)["log10_burden"] * COEFFICIENTS["log10_burden"]
-    assert log_hazard(liver) - log_hazard(clean) == pytest.approx(expected + burden)
+    burden = covariates(liver, ONTOLOGY)["log10_burden"] * COEFFICIENTS["log10_burden"]
+    assert log_hazard(liver, ONTOLOGY) - log_hazard(clean, ONTOLOGY) == pytest.approx(
+        expected + burden
+    )
 
 
 def test_burden_is_the_logarithm_of_volume_times_suv() -> None:
     patient = sample_patient(0, seed=1)
     exam = replace(patient.exams[-1], lesions=(Lesion("spleen", 20.0, 10.0),))
 
-    value = covariates(replace(patient, exams=(exam,)))["log10_burden"]
+    value = covariates(replace(patient, exams=(exam,)), ONTOLOGY)["log10_burden"]
     assert value == pytest.approx(np.log10(1.0 + 10.0 * np.pi / 6.0 * 8.0))
 
 
 def test_equal_generators_give_equal_outcomes() -> None:
     patient = sample_patient(2, seed=1)
-    first, second = (sample_outcome(patient, rng=np.random.default_rng(5)) for _ in range(2))
+    first, second = (
+        sample_outcome(patient, rng=np.random.default_rng(5), ontology=ONTOLOGY) for _ in range(2)
+    )
 
     assert first == second
-    assert first.log_hazard == log_hazard(patient)
+    assert first.log_hazard == log_hazard(patient, ONTOLOGY)
 
 
 def test_every_disease_has_an_effect() -> None:
@@ -128,9 +140,9 @@ def test_a_patient_who_cannot_be_followed_is_refused() -> None:
     rng = np.random.default_rng(0)
 
     with pytest.raises(InputDataError, match="has no exam"):
-        sample_outcome(replace(patient, exams=()), rng=rng)
+        sample_outcome(replace(patient, exams=()), rng=rng, ontology=ONTOLOGY)
     with pytest.raises(InputDataError, match="has no effect on the hazard"):
-        sample_outcome(replace(patient, disease="flu"), rng=rng)
+        sample_outcome(replace(patient, disease="flu"), rng=rng, ontology=ONTOLOGY)
     late = replace(patient.exams[-1], exam_date=END_OF_STUDY)
     with pytest.raises(InputDataError, match="not before the end of the study"):
-        sample_outcome(replace(patient, exams=(late,)), rng=rng)
+        sample_outcome(replace(patient, exams=(late,)), rng=rng, ontology=ONTOLOGY)

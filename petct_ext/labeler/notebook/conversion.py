@@ -45,6 +45,7 @@ def convert_annotations(
     source_format: Format,
     target_format: Format,
     reports: str | Path,
+    ontology: RegionOntology,
     merge: bool = False,
 ) -> int:
     """Converts judged mentions.
@@ -55,6 +56,7 @@ def convert_annotations(
         source_format: format of ``source``.
         target_format: format of ``target``.
         reports: table REPORTS with the reports that were judged, unchanged.
+        ontology: regions that may be judged.
         merge: whether the judgements are added to those of an existing ``target``; where both
             judge a mention, ``source`` holds.
 
@@ -67,18 +69,24 @@ def convert_annotations(
     """
     table = read_table(reports, REPORTS)
     texts = dict(zip(table["study_instance_uid"], table["text"], strict=True))
-    judgements = read_judgements(source, source_format, texts)
+    judgements = read_judgements(source, source_format, texts, ontology=ontology)
     if Path(target).exists():
         if not merge:
             raise InputDataError(
                 f"{target} exists and may hold a reader's work; give another file, or --merge."
             )
-        judgements = _merged(read_judgements(target, target_format, texts), judgements)
-    return write_judgements(judgements, target, target_format, texts)
+        judgements = _merged(
+            read_judgements(target, target_format, texts, ontology=ontology), judgements
+        )
+    return write_judgements(judgements, target, target_format, texts, ontology=ontology)
 
 
 def read_judgements(
-    path: str | Path, source_format: Format, texts: Mapping[str, str]
+    path: str | Path,
+    source_format: Format,
+    texts: Mapping[str, str],
+    *,
+    ontology: RegionOntology,
 ) -> list[Judgement]:
     """Returns the judgements of a file.
 
@@ -86,6 +94,7 @@ def read_judgements(
         path: the file.
         source_format: its format.
         texts: report of each study.
+        ontology: regions that may be judged.
 
     Raises:
         InputDataError: if the file is missing or wrong, or does not belong to the reports.
@@ -93,7 +102,6 @@ def read_judgements(
     path = Path(path)
     if not path.is_file():
         raise InputDataError(f"{path} does not exist; it should hold judged mentions.")
-    ontology = RegionOntology.default()
     if source_format is Format.ANSWERS:
         return AnswerFile(path).judgements()
     if source_format is Format.ANNOTATIONS:
@@ -107,7 +115,12 @@ def read_judgements(
 
 
 def write_judgements(
-    judgements: list[Judgement], path: str | Path, target_format: Format, texts: Mapping[str, str]
+    judgements: list[Judgement],
+    path: str | Path,
+    target_format: Format,
+    texts: Mapping[str, str],
+    *,
+    ontology: RegionOntology,
 ) -> int:
     """Writes judgements and returns how many the file holds.
 
@@ -128,7 +141,7 @@ def write_judgements(
     if target_format is Format.LABEL_STUDIO:
         tasks: Any = label_studio_tasks(judgements, texts)
         write_json(path, tasks)
-        write_text(path.with_suffix(".xml"), labeling_config(RegionOntology.default()))
+        write_text(path.with_suffix(".xml"), labeling_config(ontology))
     else:
         write_text(path, doccano_lines(judgements, texts))
     return len(judgements)

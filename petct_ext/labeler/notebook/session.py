@@ -143,18 +143,19 @@ class LabelingSession:
 def open_session(
     cohort: str | Path,
     *,
+    ontology: RegionOntology,
     work: str | Path | None = None,
     answers: str | Path | None = None,
     order: Order = "random",
     seed: int = 0,
     max_reports: int = 200,
-    ontology: RegionOntology | None = None,
 ) -> LabelingSession:
     """Begins a sitting with a cohort's reports, or goes on with one.
 
     Args:
         cohort: folder with ``reports.csv``. Mentions of its ``annotations.csv``, if there is one,
             are not asked.
+        ontology: regions to look for.
         work: work folder with ``mentions.csv`` and ``private/identifiers.csv``, which
             ``order="uncertainty"`` needs.
         answers: file of answers; ``answers.jsonl`` in the cohort's folder by default. One file per
@@ -162,7 +163,6 @@ def open_session(
         order: see :func:`petct_ext.labeler.notebook.mention_queue.order_candidates`.
         seed: of the random numbers; with the same seed the order is the same.
         max_reports: with ``order="random"``, how many reports are drawn and tagged.
-        ontology: regions; the 94 that come with petct_ext by default.
 
     Raises:
         InputDataError: if a file is missing or wrong.
@@ -176,7 +176,7 @@ def open_session(
     else:
         drawn = rng.permutation(sorted(texts))[:max_reports].tolist()
         chosen = {study: texts[study] for study in drawn}
-        candidates = find_candidates(chosen, ontology or RegionOntology.default())
+        candidates = find_candidates(chosen, ontology)
     annotated = _annotated(cohort / "annotations.csv")
     candidates = [c for c in candidates if c.key not in annotated]
     ordered = order_candidates(candidates, texts, order=order, rng=rng)

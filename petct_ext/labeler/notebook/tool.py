@@ -15,7 +15,7 @@ from petct_ext.errors import InputDataError, PETCTError
 from petct_ext.labeler.notebook.answers import Answer
 from petct_ext.labeler.notebook.mention_queue import Order
 from petct_ext.labeler.notebook.session import LabelingSession, Shown, open_session
-from petct_ext.ontology import RegionOntology
+from petct_ext.ontology import RegionOntology, load_ontology
 
 __all__ = ["LabelingTool", "open_labeling_tool"]
 
@@ -38,9 +38,9 @@ class LabelingTool:
         ontology: for the titles of regions.
     """
 
-    def __init__(self, session: LabelingSession, ontology: RegionOntology | None = None) -> None:
+    def __init__(self, session: LabelingSession, ontology: RegionOntology) -> None:
         self.session = session
-        self.ontology = ontology or RegionOntology.default()
+        self.ontology = ontology
         self._turn = 0
         self._widget: Any = None
 
@@ -127,6 +127,7 @@ def open_labeling_tool(
     *,
     work: str | Path | None = None,
     answers: str | Path | None = None,
+    ontology: str | Path | None = None,
     order: Order = "random",
     seed: int = 0,
     max_reports: int = 200,
@@ -137,6 +138,7 @@ def open_labeling_tool(
         cohort: see :func:`petct_ext.labeler.notebook.session.open_session`, as are all others.
         work: work folder, for ``order="uncertainty"``.
         answers: file of answers.
+        ontology: ``regions.json`` with regions of your own; the package's by default.
         order: ``random`` or ``uncertainty``.
         seed: of the random numbers.
         max_reports: how many reports are tagged with ``order="random"``.
@@ -144,10 +146,17 @@ def open_labeling_tool(
     Raises:
         InputDataError: if a file is missing or wrong, or the extra ``notebook`` is not installed.
     """
+    regions = load_ontology(ontology)
     session = open_session(
-        cohort, work=work, answers=answers, order=order, seed=seed, max_reports=max_reports
+        cohort,
+        ontology=regions,
+        work=work,
+        answers=answers,
+        order=order,
+        seed=seed,
+        max_reports=max_reports,
     )
-    tool = LabelingTool(session)
+    tool = LabelingTool(session, regions)
     _ = tool.widget  # a missing package is told here and not as a broken cell output
     return tool
 

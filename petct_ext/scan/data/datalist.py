@@ -118,22 +118,21 @@ def _read_sections(path: Path, section: str) -> tuple[list[str], dict[str, Any]]
     return (present if section == "all" else [section]), document
 
 
-def check_regions(regions: Sequence[str], ontology: str | Path | None = None) -> None:
+def check_regions(regions: Sequence[str], ontology: RegionOntology) -> None:
     """Refuses names that are no region before anything slow begins.
 
     Args:
         regions: outputs of a network.
-        ontology: a ``regions.json`` to use instead of the one of the package.
+        ontology: the regions that there are.
 
     Raises:
         InputDataError: if a name is unknown or stands there twice.
     """
-    known = RegionOntology.default() if ontology is None else RegionOntology.from_json(ontology)
     for name in regions:
-        if name not in known and name != SUMMARY_CODE_TASK:
+        if name not in ontology and name != SUMMARY_CODE_TASK:
             raise InputDataError(
-                f"regions of the configuration: {name!r} is no region of {known.source}."
-                f"{did_you_mean(name, known)}"
+                f"regions of the configuration: {name!r} is no region of {ontology.source}."
+                f"{did_you_mean(name, ontology)} A region of your own needs the key ontology."
             )
     if len(set(regions)) < len(regions):
         twice = next(name for name in regions if list(regions).count(name) > 1)
@@ -175,6 +174,7 @@ def build_datalist(
     work: Path,
     path: Path,
     *,
+    ontology: RegionOntology,
     labels: Path | None = None,
     other_labels: Mapping[str, Mapping[str, float]] | None = None,
     hand_labels: Mapping[str, Mapping[str, float]] | None = None,
@@ -185,6 +185,7 @@ def build_datalist(
     Args:
         work: the work folder with ``prepared.csv`` and ``splits.csv``.
         path: where to write; image paths are relative to its folder.
+        ontology: the regions that columns of ``labels`` may be.
         labels: weak labels, one column per region; None writes exams without labels, all of them
             in the section ``test``, for prediction only.
         other_labels: further labels by exam and name, e.g. of
@@ -198,7 +199,8 @@ def build_datalist(
         The number of exams in each section.
 
     Raises:
-        InputDataError: if a table is missing or broken, or a section would be empty.
+        InputDataError: if a table is missing or broken, a column is no region, or a section
+            would be empty.
         OutputError: if the datalist cannot be written.
     """
     prepared = usable_exams(read_table(work / "prepared.csv", PREPARED), any_units=any_units)
@@ -208,6 +210,7 @@ def build_datalist(
     others = other_labels or {}
     if labels is not None:
         weak = read_table(labels, LABELS).set_index("exam_id")
+        _require_regions(labels, list(weak.columns), ontology)
         joined = joined[joined.exam_id.isin(weak.index)]
         by_exam = {str(exam): _known(row) for exam, row in weak.iterrows()}
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
@@ -226,6 +229,15 @@ def build_datalist(
     note = "weak labels from reports, not truth" if labels is not None else "no labels"
     write_json(path, {"labels_are": note, **sections})
     return sizes
+
+
+def _require_regions(path: Path, columns: Sequence[str], ontology: RegionOntology) -> None:
+    for name in columns:
+        if name not in ontology:
+            raise InputDataError(
+                f"{path}: column {name!r} is no region of {ontology.source}; give the --ontology "
+                f"with which scripts/label_reports.py wrote it.{did_you_mean(name, ontology)}"
+            )
 
 
 def _item(
@@ -277,7 +289,8 @@ def _require_known(
     for region in regions:
         if labeled and region not in labeled:
             raise InputDataError(
-                f"{source}: no exam has a label of {region!r}.{did_you_mean(region, labeled)}"
+                f"{source}: no exam has a label of {region!r}.{did_you_mean(region, labeled)} A "
+                "region of your own needs its --ontology in scripts/label_reports.py, too."
             )
 
 

@@ -153,7 +153,7 @@ def mass_inside(weights: npt.ArrayLike, shares: npt.ArrayLike) -> float:
     return float((values * np.asarray(shares)).sum() / total) if total > 0 else float("nan")
 
 
-def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
+def localize_exams(model: ScanModel, boxes: pd.DataFrame, ontology: RegionOntology) -> pd.DataFrame:
     """Measures where the heads of a scan model look in exams whose lesions are known.
 
     Two maps are measured: attention (mean over heads), and evidence (what each position adds to the
@@ -163,6 +163,7 @@ def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
     Args:
         model: the network with its exams.
         boxes: from :func:`read_boxes`.
+        ontology: a lesion of a part counts for the regions around it.
 
     Returns:
         One row per exam, region that holds a lesion, map and box: ``exam_id``, ``region``, ``map``
@@ -180,7 +181,7 @@ def localize_exams(model: ScanModel, boxes: pd.DataFrame) -> pd.DataFrame:
     for index, source in enumerate(model.dataset.data):
         exam_id = str(source[EXAM_ID])
         if exam_id in of_exam:
-            rows += _localize(model, index, of_exam[exam_id])
+            rows += _localize(model, index, of_exam[exam_id], ontology)
     if not rows:
         raise InputDataError(
             f"none of the {len(model.dataset.data)} exams of this section has a lesion in "
@@ -202,7 +203,9 @@ def _overlap(low: float, high: float, size: int) -> Floats:
     return np.asarray(np.clip(np.minimum(high, at + 0.5) - np.maximum(low, at - 0.5), 0, 1))
 
 
-def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[str, Any]]:
+def _localize(
+    model: ScanModel, index: int, boxes: pd.DataFrame, ontology: RegionOntology
+) -> list[dict[str, Any]]:
     source = model.dataset.data[index]
     image = model.dataset[index][IMAGE].to(model.device)[None]
     with torch.inference_mode():
@@ -214,7 +217,8 @@ def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[st
     rows = []
     strides, center = model.network.encoder.strides, model.network.first_center(size)
     for number, region in enumerate(model.regions):
-        for kind, chosen in _boxes_of(region, boxes).items():
+        held = ontology.parts(region) | {region}
+        for kind, chosen in _boxes_of(region, held, boxes).items():
             shares = box_shares(chosen, affine, size, strides=strides, first_center=center)
             for name, values in maps.items():
                 measured = _measure(values[number].numpy(), shares)
@@ -223,9 +227,8 @@ def _localize(model: ScanModel, index: int, boxes: pd.DataFrame) -> list[dict[st
     return rows
 
 
-def _boxes_of(region: str, boxes: pd.DataFrame) -> dict[str, Floats]:
+def _boxes_of(region: str, held: frozenset[str], boxes: pd.DataFrame) -> dict[str, Floats]:
     """Returns the boxes (N, 2, 3) by kind; nothing if the region holds no lesion."""
-    held = RegionOntology.default().parts(region) | {region}
     kinds, regions = boxes["kind"].tolist(), boxes["region"].tolist()
     lesions = [k == "lesion" and r in held for k, r in zip(kinds, regions, strict=True)]
     around = [k == "region" and r == region for k, r in zip(kinds, regions, strict=True)]

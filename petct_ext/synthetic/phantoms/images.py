@@ -80,7 +80,7 @@ class PlacedLesion:
 
 
 def place_lesions(
-    patient: Patient, exam: Exam, body: Body, *, seed: int
+    patient: Patient, exam: Exam, body: Body, *, ontology: RegionOntology, seed: int
 ) -> tuple[PlacedLesion, ...]:
     """Puts the lesions of an exam into the body.
 
@@ -91,6 +91,7 @@ def place_lesions(
         patient: whose lesions.
         exam: on which day.
         body: the patient's body on that day.
+        ontology: regions of the lesions.
         seed: seed of the cohort.
 
     Returns:
@@ -114,7 +115,7 @@ def place_lesions(
             [rng.standard_normal((3, 3)) * 1.8, rng.uniform(0, 2 * np.pi, (3, 1))], axis=1
         ).astype(np.float32)
         semi_axes = (lesion.diameter_mm / 2 * ratios).astype(np.float32)
-        hu = _lesion_hu(lesion.region, rng)
+        hu = _lesion_hu({lesion.region} | ontology.containers(lesion.region), rng)
         placed.append(PlacedLesion(lesion, center, semi_axes, lobulation, hu))
     return tuple(placed)
 
@@ -204,7 +205,7 @@ def _free_site(
     lesion: Lesion, body: Body, rng: np.random.Generator, placed: list[PlacedLesion]
 ) -> FloatArray:
     """Draws places until the lesion keeps clear of earlier ones, at most 12 times."""
-    best, best_gap = site_mm(lesion.region, body, rng), -np.inf
+    best, best_gap = site_mm(lesion.site, body, rng), -np.inf
     candidate = best
     for _ in range(12):
         gaps = [
@@ -217,13 +218,12 @@ def _free_site(
             best, best_gap = candidate, gap
         if gap > 0:
             break
-        candidate = site_mm(lesion.region, body, rng)
+        candidate = site_mm(lesion.site, body, rng)
     return best
 
 
-def _lesion_hu(region: str, rng: np.random.Generator) -> float:
-    around = {region} | RegionOntology.default().containers(region)
-    if region == "bone_marrow":
+def _lesion_hu(around: set[str], rng: np.random.Generator) -> float:
+    if "bone_marrow" in around:
         return float("nan")
     if "skeleton" in around:
         kind = rng.random()

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, UnknownRegionError, did_you_mean
 from petct_ext.files import read_json
-from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.phantoms.anatomy import Body, organ_at
 from petct_ext.synthetic.phantoms.shapes import Ellipsoid, Shape
 
@@ -35,8 +34,8 @@ def site_mm(region: str, body: Body, rng: np.random.Generator) -> FloatArray:
     """Draws the center of a lesion of a region.
 
     Args:
-        region: any region of the default ontology. ``left_`` and ``right_`` are kept; a paired
-            region without a side gets one at random.
+        region: any region of ``sites.json``. ``left_`` and ``right_`` are kept; a paired region
+            without a side gets one at random.
         body: the patient.
         rng: source of randomness.
 
@@ -44,14 +43,10 @@ def site_mm(region: str, body: Body, rng: np.random.Generator) -> FloatArray:
         RAS+ position in mm, (3,); x < 0 for a left region.
 
     Raises:
-        UnknownRegionError: if the ontology has no such region.
+        UnknownRegionError: if ``sites.json`` has no such region.
         InputDataError: if a body of this sex has no such organ.
     """
-    RegionOntology.default()[region]
-    if _ONE_SEX.get(region, body.frame.sex) != body.frame.sex:
-        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
-    side, name = _split_side(region)
-    site = _sites()[name]
+    side, site = _site_in(region, body)
     if "within" in site:
         return site_mm(str(rng.choice(site["within"])), body, rng)
     if "points" in site:
@@ -60,15 +55,16 @@ def site_mm(region: str, body: Body, rng: np.random.Generator) -> FloatArray:
 
 
 def has_site(region: str, body: Body) -> bool:
-    """Returns whether a body of this sex has the region."""
-    return _ONE_SEX.get(region, body.frame.sex) == body.frame.sex
+    """Returns whether the region has a place of its own in a body of this sex."""
+    _, name = _split_side(region)
+    return name in _sites() and _ONE_SEX.get(name, body.frame.sex) == body.frame.sex
 
 
 def site_box_mm(region: str, body: Body) -> FloatArray:
     """Returns a box around the places where :func:`site_mm` puts lesions of a region.
 
     Args:
-        region: any region of the default ontology that the body has.
+        region: any region of ``sites.json`` that the body has.
         body: the patient.
 
     Returns:
@@ -76,14 +72,10 @@ def site_box_mm(region: str, body: Body) -> FloatArray:
         lobe), of lymph nodes and other points the reach of centers and 10 mm around them.
 
     Raises:
-        UnknownRegionError: if the ontology has no such region.
+        UnknownRegionError: if ``sites.json`` has no such region.
         InputDataError: if a body of this sex has no such organ.
     """
-    RegionOntology.default()[region]
-    if not has_site(region, body):
-        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
-    side, name = _split_side(region)
-    site = _sites()[name]
+    side, site = _site_in(region, body)
     if "within" in site:
         parts = [site_box_mm(part, body) for part in site["within"] if has_site(part, body)]
         return _around(np.concatenate(parts))
@@ -113,11 +105,23 @@ def _sites() -> dict[str, Any]:
     return sites
 
 
+def _site_in(region: str, body: Body) -> tuple[str, dict[str, Any]]:
+    """Returns the side of a region, "" if none is named, and its entry in ``sites.json``."""
+    side, name = _split_side(region)
+    if name not in _sites():
+        raise UnknownRegionError(
+            f"sites.json has no region {region!r}.{did_you_mean(region, _sites())}"
+        )
+    if not has_site(region, body):
+        raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
+    return side, _sites()[name]
+
+
 def _split_side(region: str) -> tuple[str, str]:
     if region in _sites():
         return "", region
     side, _, name = region.partition("_")
-    return side, name
+    return (side, name) if side in ("left", "right") else ("", region)
 
 
 def _near_points(

@@ -59,12 +59,15 @@ def lesion_box_mm(placed: PlacedLesion) -> FloatArray:
     return np.stack([placed.center_mm - reach, placed.center_mm + reach]).astype(np.float32)
 
 
-def region_box_mm(region: str, body: Body, lesions: Sequence[PlacedLesion] = ()) -> FloatArray:
+def region_box_mm(
+    region: str, body: Body, *, ontology: RegionOntology, lesions: Sequence[PlacedLesion] = ()
+) -> FloatArray:
     """Returns a box around a region with everything that the ontology puts into it.
 
     Args:
-        region: any region of the default ontology that the body has.
+        region: any region of the ontology that the body has.
         body: the patient.
+        ontology: what lies in the region.
         lesions: the box holds them as well; they may reach out of an organ.
 
     Returns:
@@ -76,7 +79,7 @@ def region_box_mm(region: str, body: Body, lesions: Sequence[PlacedLesion] = ())
     """
     if not has_site(region, body):
         raise InputDataError(f"region {region!r}: a body of sex {body.frame.sex!r} has none.")
-    return _hull([*_site_boxes([region], body).values(), *map(lesion_box_mm, lesions)])
+    return _hull([*_site_boxes([region], body, ontology).values(), *map(lesion_box_mm, lesions)])
 
 
 def lesion_rows(uid: str, lesions: Sequence[PlacedLesion]) -> Iterable[dict[str, Any]]:
@@ -96,22 +99,24 @@ def lesion_rows(uid: str, lesions: Sequence[PlacedLesion]) -> Iterable[dict[str,
         }
 
 
-def box_rows(uid: str, body: Body, lesions: Sequence[PlacedLesion]) -> Iterable[dict[str, Any]]:
+def box_rows(
+    uid: str, body: Body, lesions: Sequence[PlacedLesion], *, ontology: RegionOntology
+) -> Iterable[dict[str, Any]]:
     """Yields the rows of an exam: its lesions, then every region that holds one of them.
 
     Args:
         uid: Study Instance UID.
         body: the patient on that day.
         lesions: its lesions; none gives no rows.
+        ontology: what lies in what.
     """
-    ontology = RegionOntology.default()
     inside: dict[str, list[PlacedLesion]] = {}
     for number, placed in enumerate(lesions, start=1):
         region = placed.lesion.region
         for around in {region} | ontology.containers(region):
             inside.setdefault(around, []).append(placed)
         yield _row(uid, region, lesion_box_mm(placed), lesion=number)
-    sites = _site_boxes(inside, body)
+    sites = _site_boxes(inside, body, ontology)
     for region in ontology:
         if region in inside:
             within = [sites[r] for r in (region, *ontology.parts(region)) if r in sites]
@@ -119,9 +124,10 @@ def box_rows(uid: str, body: Body, lesions: Sequence[PlacedLesion]) -> Iterable[
             yield _row(uid, region, box)
 
 
-def _site_boxes(regions: Iterable[str], body: Body) -> dict[str, FloatArray]:
+def _site_boxes(
+    regions: Iterable[str], body: Body, ontology: RegionOntology
+) -> dict[str, FloatArray]:
     """Returns the boxes of regions and of everything inside them, as far as the body has them."""
-    ontology = RegionOntology.default()
     wanted = set(regions).union(*(ontology.parts(region) for region in regions))
     return {r: site_box_mm(r, body) for r in ontology if r in wanted and has_site(r, body)}
 

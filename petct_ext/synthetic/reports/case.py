@@ -24,6 +24,7 @@ __all__ = [
     "Finding",
     "Style",
     "enumerate_words",
+    "family_of",
     "group_slots",
     "highest_suv",
     "node_list",
@@ -71,6 +72,7 @@ class Case:
     patient: Patient
     exam: Exam
     previous: Exam | None
+    ontology: RegionOntology
     style: Style
     rng: np.random.Generator
     findings: tuple[Finding, ...] = field(init=False)
@@ -86,9 +88,8 @@ class Case:
             Finding(region, tuple(lesions), _reported(before, region))
             for region, lesions in reported.items()
         )
-        ontology = RegionOntology.default()
         regions = {lesion.region for lesion in self.exam.lesions}
-        around = {container for region in regions for container in ontology.containers(region)}
+        around = {container for region in regions for container in self.ontology.containers(region)}
         object.__setattr__(self, "findings", findings)
         object.__setattr__(self, "abnormal", frozenset(regions | around))
 
@@ -100,7 +101,7 @@ class Case:
 
     def fixed_rng(self, region: str) -> np.random.Generator:
         """Randomness for details that stay the same from exam to exam, such as a vertebra."""
-        index = list(RegionOntology.default()).index(region)
+        index = list(self.ontology).index(region)
         return np.random.default_rng([self.patient.number, index])
 
 
@@ -184,8 +185,14 @@ def highest_suv(lesions: Iterable[Lesion]) -> float:
 
 def region_words(region: str) -> Mapping[str, Any]:
     """Returns the entry of ``phrases.json`` for a region: kind, area, nouns, places, ..."""
-    words: Mapping[str, Any] = load_phrases()["regions"][region]
+    known = load_phrases()["regions"]
+    words: Mapping[str, Any] = known[region if region in known else family_of(region)]
     return words
+
+
+def family_of(region: str) -> str:
+    """Returns the region without its side."""
+    return region.removeprefix("left_").removeprefix("right_")
 
 
 def _reported(lesions: Iterable[Lesion], region: str) -> tuple[Lesion, ...]:
@@ -210,6 +217,7 @@ def _lesion_words(case: Case, finding: Finding, largest: float) -> dict[str, str
     mass = largest > 30.0
     return {
         **_fixed_words(case, finding.region),
+        **({"lesion_side": finding.lesions[0].side} if finding.lesions[0].side else {}),
         "mass": "mass" if mass else "nodule",
         "mass_lesion": "mass" if mass else "lesion",
     }
@@ -237,7 +245,7 @@ def _processes(case: Case, region: str) -> Sequence[str]:
     phrases = load_phrases()
     disease = phrases["diseases"][case.patient.disease]
     words: Sequence[str] = disease["process"]
-    if region in disease["primary_sites"]:
+    if {region, family_of(region)} & set(disease["primary_sites"]):
         kind = "primary_process_treated" if case.exam.treated else "primary_process"
         words = phrases["vocabulary"][kind]
     return words

@@ -10,6 +10,7 @@ from petct_ext.synthetic.reports.case import (
     Case,
     Finding,
     enumerate_words,
+    family_of,
     group_slots,
     highest_suv,
     node_list,
@@ -121,7 +122,7 @@ def _chunks(findings: Sequence[Finding], size: int) -> list[list[Finding]]:
     free = []
     for finding in findings:
         if region_words(finding.region)["last_in_list"]:
-            family = finding.region.removeprefix("left_").removeprefix("right_")
+            family = family_of(finding.region)
             last.setdefault(family, []).append(finding)
         else:
             free.append(finding)
@@ -193,12 +194,11 @@ def _called_for(case: Case) -> list[FindingSentence]:
     if case.exam.treated and rng.random() < 0.6:
         template = pick(rng, phrases["post_treatment"][case.patient.disease])
         text = _normal_sentence(case, template)
-        said.append(FindingSentence(_area_of(text), text))
+        said.append(FindingSentence(_area_of(text, case.ontology), text))
     return said
 
 
-def _area_of(marked: str) -> str:
-    ontology = RegionOntology.default()
+def _area_of(marked: str, ontology: RegionOntology) -> str:
     for region in sorted(marked_regions(marked, abnormal=False)):
         around = ontology.containers(region) | {region}
         for area, name in zip(AREAS, ("head_neck", "chest", "abdomen", "soft_tissue"), strict=True):

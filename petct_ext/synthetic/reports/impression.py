@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.patients import Exam, Lesion
 from petct_ext.synthetic.reports.case import (
     Case,
     Finding,
     enumerate_words,
+    family_of,
     group_slots,
     node_list,
     region_words,
@@ -92,7 +92,6 @@ def _reported(exam: Exam) -> list[Lesion]:
 
 def _groups(case: Case) -> list[list[Finding]]:
     """Groups findings as an impression does: nodes by body part, bones, lungs, organs."""
-    ontology = RegionOntology.default()
     groups: dict[str, list[Finding]] = {}
     for finding in case.findings:
         words = region_words(finding.region)
@@ -102,7 +101,7 @@ def _groups(case: Case) -> list[list[Finding]]:
             "bone": "bone",
             "lung": "lung",
         }.get(kind, finding.region)
-        if kind == "node" and "lymph_node" not in ontology.containers(finding.region):
+        if kind == "node" and "lymph_node" not in case.ontology.containers(finding.region):
             key = finding.region
         groups.setdefault(key, []).append(finding)
     return sorted(groups.values(), key=_weight, reverse=True)
@@ -141,7 +140,7 @@ def _node_words(case: Case, group: Sequence[Finding]) -> str:
     regions: list[str] = []
     last_family = ""
     for finding in sorted(group, key=_finding_weight, reverse=True):
-        family = finding.region.removeprefix("left_").removeprefix("right_")
+        family = family_of(finding.region)
         if region_words(finding.region)["last_in_list"]:
             if last_family not in ("", family):
                 continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from petct_ext.errors import InputDataError
+from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.patients import Exam, Patient
 from petct_ext.synthetic.reports.case import Case, sample_style
 from petct_ext.synthetic.reports.findings import (
@@ -64,12 +65,15 @@ class Report:
     mentions: tuple[ReportMention, ...]
 
 
-def write_report(patient: Patient, exam: Exam, *, rng: np.random.Generator) -> Report:
+def write_report(
+    patient: Patient, exam: Exam, *, ontology: RegionOntology, rng: np.random.Generator
+) -> Report:
     """Writes the report on one exam.
 
     Args:
         patient: the patient; an earlier exam of theirs is compared with.
         exam: one of the patient's exams.
+        ontology: regions of the lesions; mentions name the side where it tells sides apart.
         rng: source of randomness; equal generators give equal reports.
 
     Returns:
@@ -86,16 +90,24 @@ def write_report(patient: Patient, exam: Exam, *, rng: np.random.Generator) -> R
             f"patient {patient.number}; pass one of patient.exams."
         )
     earlier = [other for other in patient.exams if other.number < exam.number]
-    case = Case(patient, exam, earlier[-1] if earlier else None, sample_style(rng), rng)
+    case = Case(patient, exam, earlier[-1] if earlier else None, ontology, sample_style(rng), rng)
     marked = _assemble(case)
     if rng.random() < 0.3:
         marked = respell(marked, load_phrases()["british"])
-    text, mentions = resolve(marked)
+    text, found = resolve(marked)
+    mentions = tuple(_on_side(mention, text, ontology) for mention in found)
     if rng.random() < 0.12:
         text = misspell(text, mentions, rng)
     if rng.random() < 0.35:
         text = wrap_lines(text, mentions, width=int(rng.integers(72, 96)))
     return Report(text, patient.indication, exam.summary_code, mentions)
+
+
+def _on_side(mention: ReportMention, text: str, ontology: RegionOntology) -> ReportMention:
+    """Turns "left breast" into a mention of ``left_breast`` if the ontology has that region."""
+    sides = set(re.findall(r"\b(?:left|right)\b", text[mention.start : mention.end].lower()))
+    region = f"{sides.pop()}_{mention.region}" if len(sides) == 1 else ""
+    return replace(mention, region=region) if region in ontology else mention
 
 
 def _assemble(case: Case) -> str:

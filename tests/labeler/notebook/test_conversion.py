@@ -207,6 +207,7 @@ def test_a_reader_s_work_is_not_overwritten_but_merged(tmp_path: Path) -> None:
         source_format=Format.ANSWERS,
         target_format=Format.ANNOTATIONS,
         reports=cohort / "reports.csv",
+        ontology=REGIONS,
     )
     with pytest.raises(InputDataError, match="may hold a reader's work"):
         convert()

@@ -10,6 +10,7 @@ import pytest
 from petct_ext.errors import InputDataError
 from petct_ext.labeler.notebook import Answer, AnswerFile, Candidate, LabelingSession, open_session
 from petct_ext.tables.schemas import ANNOTATIONS, MENTIONS, read_table, write_table
+from tests.package_regions import ONTOLOGY
 from tests.reports.phantom_reports import write_phantom_reports
 
 TEXT = "FINDINGS: The lungs are clear. Mass in the liver. Spleen is normal."
@@ -96,11 +97,11 @@ def test_a_mention_outside_its_report_is_refused(
 def test_a_cohort_is_asked_without_what_is_annotated(tmp_path: Path) -> None:
     cohort, _ = write_phantom_reports(tmp_path, num_patients=4)
     annotations = read_table(cohort / "annotations.csv", ANNOTATIONS)
-    less = open_session(cohort)
+    less = open_session(cohort, ontology=ONTOLOGY)
     (cohort / "annotations.csv").unlink()
-    everything = open_session(cohort)
+    everything = open_session(cohort, ontology=ONTOLOGY)
     assert 0 < less.num_left < everything.num_left <= less.num_left + len(annotations)
-    assert open_session(cohort, max_reports=1).num_left < everything.num_left
+    assert open_session(cohort, max_reports=1, ontology=ONTOLOGY).num_left < everything.num_left
     everything.answer(Answer.POSITIVE)
     assert (cohort / "answers.jsonl").is_file()
 
@@ -112,7 +113,7 @@ def test_a_model_s_uncertain_mentions_are_asked_first(tmp_path: Path) -> None:
     exams = pd.read_csv(work / "private" / "identifiers.csv")["exam_id"]
     table = read_table(work / "mentions.csv", MENTIONS).assign(exam_id=exams[0])
     write_table(table, work / "mentions.csv", MENTIONS)
-    asked = open_session(cohort, work=work, order="uncertainty")
+    asked = open_session(cohort, work=work, order="uncertainty", ontology=ONTOLOGY)
     shown = asked.current()
     assert shown is not None
     assert shown.candidate.probability == 0.5
@@ -121,8 +122,8 @@ def test_a_model_s_uncertain_mentions_are_asked_first(tmp_path: Path) -> None:
 def test_uncertainty_without_a_work_folder_or_with_another_is_refused(tmp_path: Path) -> None:
     cohort, work = write_phantom_reports(tmp_path, num_patients=2)
     with pytest.raises(InputDataError, match="needs work=FOLDER"):
-        open_session(cohort, order="uncertainty")
+        open_session(cohort, order="uncertainty", ontology=ONTOLOGY)
     row = [("stranger", "findings", 0, 1, 2, "liver", 0.5)]
     write_table(pd.DataFrame(row, columns=list(MENTIONS.columns)), work / "mentions.csv", MENTIONS)
     with pytest.raises(InputDataError, match="none of its 1 mentions is in a report"):
-        open_session(cohort, work=work, order="uncertainty")
+        open_session(cohort, work=work, order="uncertainty", ontology=ONTOLOGY)

@@ -16,6 +16,7 @@ from petct_ext.labeler.notebook import (
     LabelingTool,
     open_labeling_tool,
 )
+from tests.package_regions import ONTOLOGY
 from tests.reports.phantom_reports import write_phantom_reports
 
 TEXT = "FINDINGS: The lungs are clear. Mass in the <b>liver</b>. Spleen is normal."
@@ -23,7 +24,9 @@ ASKED = [Candidate("1", TEXT.index(w), TEXT.index(w) + len(w), w) for w in ("liv
 
 
 def tool(folder: Path) -> LabelingTool:
-    return LabelingTool(LabelingSession(ASKED, {"1": TEXT}, AnswerFile(folder / "answers.jsonl")))
+    return LabelingTool(
+        LabelingSession(ASKED, {"1": TEXT}, AnswerFile(folder / "answers.jsonl")), ONTOLOGY
+    )
 
 
 def test_the_first_message_shows_the_mention_in_parts(tmp_path: Path) -> None:

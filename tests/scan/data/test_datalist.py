@@ -12,6 +12,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.scan.data.datalist import build_datalist, check_regions, load_datalist
+from tests.package_regions import ONTOLOGY
 
 
 def item(exam: str, patient: str, **labels: float | None) -> dict[str, Any]:
@@ -134,17 +135,17 @@ def test_label_that_is_text_is_refused(tmp_path: Path) -> None:
 def test_number_of_slices_and_hand_labels_reach_the_items(tmp_path: Path) -> None:
     work = work_folder(tmp_path)
     out, hand = work / "datalist.json", {"E1": {"liver": 1.0}}
-    build_datalist(work, out, labels=work / "labels.csv", hand_labels=hand)
+    build_datalist(work, out, labels=work / "labels.csv", hand_labels=hand, ontology=ONTOLOGY)
     (loaded,) = load_datalist(out, "training", ["liver"], labels="hybrid")
     assert (loaded["label"].tolist(), loaded["num_slices"]) == ([1.0], 9)
 
 
 def test_regions_must_be_known_and_single() -> None:
-    check_regions(["liver", "spine"])
+    check_regions(["liver", "spine"], ONTOLOGY)
     with pytest.raises(InputDataError, match=r"'livr' is no region of regions\.json. Did you mean"):
-        check_regions(["livr"])
+        check_regions(["livr"], ONTOLOGY)
     with pytest.raises(InputDataError, match="'liver' is there twice"):
-        check_regions(["liver", "liver"])
+        check_regions(["liver", "liver"], ONTOLOGY)
 
 
 def test_missing_volume_is_named(tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_built_datalist_can_be_loaded_from_another_folder(tmp_path: Path) -> Non
     work = work_folder(tmp_path)
     out = work / "elsewhere" / "datalist.json"
     out.parent.mkdir()
-    assert build_datalist(work, out, labels=work / "labels.csv") == {
+    assert build_datalist(work, out, labels=work / "labels.csv", ontology=ONTOLOGY) == {
         "training": 1,
         "validation": 1,
         "test": 1,
@@ -189,10 +190,10 @@ def test_section_without_exams_is_refused(tmp_path: Path) -> None:
     labels = pd.read_csv(work / "labels.csv")
     labels[:2].to_csv(work / "labels.csv", index=False)
     with pytest.raises(InputDataError, match=r"too few for a split.*'test': 0"):
-        build_datalist(work, work / "datalist.json", labels=work / "labels.csv")
+        build_datalist(work, work / "datalist.json", labels=work / "labels.csv", ontology=ONTOLOGY)
 
 
 def test_without_labels_all_exams_are_listed_for_prediction(tmp_path: Path) -> None:
     work = work_folder(tmp_path)
     (work / "splits.csv").unlink()
-    assert build_datalist(work, work / "datalist.json")["test"] == 3
+    assert build_datalist(work, work / "datalist.json", ontology=ONTOLOGY)["test"] == 3

@@ -22,6 +22,7 @@ from petct_ext.scan.interpretation.localization import (
     read_boxes,
 )
 from petct_ext.scan.interpretation.scan_model import ScanModel
+from tests.package_regions import ONTOLOGY
 from tests.scan.networks.region_networks import region_classifier
 
 SIZE, STRIDES = (12, 10, 9), (4, 4, 2)
@@ -122,7 +123,7 @@ def boxes_table(exam: str = "E1") -> pd.DataFrame:
 
 
 def test_exams_with_lesions_are_measured_in_regions_that_hold_them(tmp_path: Path) -> None:
-    measured = localize_exams(model_on(tmp_path, num_heads=2), boxes_table())
+    measured = localize_exams(model_on(tmp_path, num_heads=2), boxes_table(), ONTOLOGY)
     assert set(measured["exam_id"]) == {"E1"}
     assert set(measured["region"]) == {"full", "liver"}  # a container holds the lesion as well
     assert set(measured["map"]) == {"attention", "evidence"}
@@ -137,7 +138,7 @@ def test_exams_with_lesions_are_measured_in_regions_that_hold_them(tmp_path: Pat
 
 
 def test_sum_over_positions_attends_at_chance(tmp_path: Path) -> None:
-    measured = localize_exams(model_on(tmp_path, pooling="sum"), boxes_table())
+    measured = localize_exams(model_on(tmp_path, pooling="sum"), boxes_table(), ONTOLOGY)
     attention = measured[measured["map"] == "attention"]
     np.testing.assert_allclose(attention["mass"], attention["chance"])
     np.testing.assert_allclose(attention["hit"], attention["hit_chance"])
@@ -145,7 +146,7 @@ def test_sum_over_positions_attends_at_chance(tmp_path: Path) -> None:
 
 def test_exams_without_known_lesions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match=r"none of the 2 exams of this section has a lesion"):
-        localize_exams(model_on(tmp_path, num_heads=2), boxes_table("E9"))
+        localize_exams(model_on(tmp_path, num_heads=2), boxes_table("E9"), ONTOLOGY)
 
 
 def write_tables(folder: Path, *, uid: str = "1.2", x_low: float = 0.0) -> tuple[Path, Path]:

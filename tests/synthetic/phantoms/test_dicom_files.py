@@ -29,6 +29,7 @@ from petct_ext.synthetic.phantoms.dicom_files import (
 )
 from petct_ext.synthetic.phantoms.images import VoxelGrid, draw_pet, place_lesions
 from petct_ext.synthetic.phantoms.scanner import scan_grids
+from tests.package_regions import ONTOLOGY
 from tests.synthetic.phantom_patients import PHYSIOLOGY, phantom_patient
 
 GRID = VoxelGrid((20, 16, 12), (10.0, 12.0, 30.0), (-95.0, -90.0, -300.0))
@@ -134,7 +135,7 @@ def test_lesion_lies_where_it_was_put_after_reading_dicom(
     patient = phantom_patient(Lesion(region, 22.0, 40.0))
     exam = patient.exams[0]
     body = build_body(patient, exam, seed=0)
-    lesions = place_lesions(patient, exam, body, seed=0)
+    lesions = place_lesions(patient, exam, body, seed=0, ontology=ONTOLOGY)
     grid, _ = scan_grids(body, size="small")
     suv = draw_pet(body, PHYSIOLOGY, lesions, grid=grid, rng=np.random.default_rng(0))
     study = new_study(patient, exam, seed=0)

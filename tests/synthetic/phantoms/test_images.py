@@ -19,6 +19,7 @@ from petct_ext.synthetic.phantoms.images import (
     place_lesions,
 )
 from petct_ext.synthetic.phantoms.scanner import scan_grids
+from tests.package_regions import ONTOLOGY
 from tests.synthetic.phantom_patients import (
     PHYSIOLOGY,
     given_any_habitus,
@@ -30,7 +31,7 @@ from tests.synthetic.phantom_patients import (
 def placed(patient: Patient, number: int = 0) -> tuple[Body, tuple[PlacedLesion, ...]]:
     exam = patient.exams[number]
     body = build_body(patient, exam, seed=0)
-    return body, place_lesions(patient, exam, body, seed=0)
+    return body, place_lesions(patient, exam, body, seed=0, ontology=ONTOLOGY)
 
 
 def grid_around(center: np.ndarray, *, spacing_mm: float = 2.0, voxels: int = 40) -> VoxelGrid:

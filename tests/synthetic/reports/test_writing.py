@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petct_ext.errors import InputDataError
-from petct_ext.ontology import RegionOntology
 from petct_ext.reports.mentions import find_mentions
 from petct_ext.synthetic.diseases import sample_patient, sample_patients
 from petct_ext.synthetic.patients import Exam, Lesion, Patient
@@ -31,14 +30,14 @@ from petct_ext.synthetic.reports.writing import (
     wrap_lines,
     write_report,
 )
+from tests.package_regions import ONTOLOGY
 
-ONTOLOGY = RegionOntology.default()
 Written = list[tuple[Patient, Exam, Report]]
 
 
 def _write(patient: Patient, exam: Exam, seed: int = 0) -> Report:
     rng = np.random.default_rng([seed, patient.number, exam.number])
-    return write_report(patient, exam, rng=rng)
+    return write_report(patient, exam, rng=rng, ontology=ONTOLOGY)
 
 
 @pytest.fixture(scope="module")
