@@ -140,6 +140,13 @@ def main() -> NoReturn:
         help="which experiment, if --mortality-predictions holds several (as finetune_mortality.py "
         "writes them, one per start); all its horizons are scored",
     )
+    add_model_options(parser)
+    add_score_options(parser)
+    add_ontology_option(parser)
+    run(command, parser)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--regions",
         nargs="+",
@@ -171,6 +178,9 @@ def main() -> NoReturn:
         default=8,
         help="an indication needs as many patients to be a covariate (default: %(default)s)",
     )
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--horizon-days",
         type=int,
@@ -187,5 +197,3 @@ def main() -> NoReturn:
         action="store_true",
         help="say on the page that the patients are artificial (found by itself in a run's folder)",
     )
-    add_ontology_option(parser)
-    run(command, parser)

@@ -10,13 +10,11 @@ Example:
 """
 
 import argparse
-from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.bundle.assembly import build_bundles
+from petct_ext.bundle.repository import REPOSITORY
 from petct_ext.cli import new_parser, run
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def command(arguments: argparse.Namespace) -> None:

@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from petct_ext.bundle.repository import REPOSITORY
 from petct_ext.cli import SOME_FAILED, new_parser, progress, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.figures.designs import draw_designs, draw_localization
@@ -50,7 +51,6 @@ from petct_ext.statistics.region_table import region_table
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "scan_model" / "configs"
 COMMON_REGIONS = ("liver",)
 USUAL_DESIGNS = [n for n in DESIGNS if n != "finer_map"]
 
@@ -81,7 +81,7 @@ def open_study(arguments: argparse.Namespace) -> DesignStudy:
         )
     settings = {"epochs": arguments.epochs, "exams_per_epoch": arguments.exams_per_epoch}
     study = DesignStudy(
-        configs=CONFIGS,
+        configs=REPOSITORY / "bundles" / "scan_model" / "configs",
         work=work,
         cohort=cohort,
         ontology=arguments.ontology,

@@ -160,6 +160,14 @@ def _report(tables: EvaluationTables, out: Path) -> None:
 
 def main() -> NoReturn:
     parser = new_parser(__doc__)
+    add_inputs(parser)
+    add_methods(parser)
+    add_thresholds(parser)
+    add_ontology_option(parser)
+    run(command, parser)
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "predictions", type=Path, nargs="+", help="prediction tables (CSV, Parquet)"
     )
@@ -178,16 +186,23 @@ def main() -> NoReturn:
         help="who judged the targets of tables that do not say it (default: %(default)s)",
     )
     parser.add_argument(
+        "--common-exams",
+        action="store_true",
+        help="score the exams that all experiments have, instead of refusing unequal sets",
+    )
+    parser.add_argument(
+        "--majority-targets",
+        action="store_true",
+        help="where seeds state different targets for an exam, take what most state",
+    )
+
+
+def add_methods(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--min-positives",
         type=int,
         default=5,
         help="a task needs as many positives to enter the macro mean (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.5,
-        help="probability from which on an exam is called abnormal (default: %(default)s)",
     )
     parser.add_argument(
         "--bootstrap", type=int, default=2000, help="number of draws (default: %(default)s)"
@@ -197,15 +212,25 @@ def main() -> NoReturn:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of draws and rounds")
     parser.add_argument("--reference", help="compare with this experiment only, not all pairs")
+    parser.add_argument("--triage-tasks", nargs="+", help="tasks of the triage figure")
     parser.add_argument(
-        "--common-exams",
-        action="store_true",
-        help="score the exams that all experiments have, instead of refusing unequal sets",
+        "--training-sizes",
+        type=Path,
+        help="CSV experiment, series, training_exams: draw AUROC against training size",
     )
     parser.add_argument(
-        "--majority-targets",
-        action="store_true",
-        help="where seeds state different targets for an exam, take what most state",
+        "--histories",
+        type=Path,
+        help="CSV experiment, seed, task, epoch, auroc: draw epochs to the best checkpoint",
+    )
+
+
+def add_thresholds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        help="probability from which on an exam is called abnormal (default: %(default)s)",
     )
     parser.add_argument(
         "--sensitivity",
@@ -225,16 +250,3 @@ def main() -> NoReturn:
         default="weak",
         help="who judged the targets of that split, if its table does not say (default: weak)",
     )
-    parser.add_argument("--triage-tasks", nargs="+", help="tasks of the triage figure")
-    parser.add_argument(
-        "--training-sizes",
-        type=Path,
-        help="CSV experiment, series, training_exams: draw AUROC against training size",
-    )
-    parser.add_argument(
-        "--histories",
-        type=Path,
-        help="CSV experiment, seed, task, epoch, auroc: draw epochs to the best checkpoint",
-    )
-    add_ontology_option(parser)
-    run(command, parser)

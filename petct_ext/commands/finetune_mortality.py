@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from petct_ext.bundle.repository import REPOSITORY
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder, require_file
 from petct_ext.ontology.option import add_ontology_option
@@ -31,7 +32,6 @@ from petct_ext.pipeline.finetunings import (
 from petct_ext.pipeline.running import Finetuning, run_finetunings, status_in_words
 from petct_ext.survival.outcome_items import CENSORED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STARTS = ("multi_task", "summary_code", "scratch")
 
 

@@ -17,13 +17,12 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from petct_ext.bundle.repository import REPOSITORY
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.finetunings import Surroundings, region_finetunings, usual_regions
 from petct_ext.pipeline.running import run_finetunings, status_in_words
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def command(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from typing import NoReturn
 import torch
 from tokenizers import Tokenizer
 
+from petct_ext.bundle.repository import REPOSITORY
 from petct_ext.cli import new_parser, run
 from petct_ext.labeler.comparison import MentionLabeler, compare_labelers
 from petct_ext.labeler.network import ReportClassifier
@@ -37,7 +38,6 @@ from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_tex
 from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
 from petct_ext.tables.contract import write_csv
 
-REPOSITORY = Path(__file__).parents[2]
 ALONE = (1.0, 0.0, 0.0)
 REAL = REPOSITORY.parent / "shared" / "reports" / "extra.jsonl"
 

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from petct_ext.bundle.repository import config_files_of
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
@@ -33,9 +34,8 @@ from petct_ext.statistics.predictions import as_experiments, read_predictions, u
 from petct_ext.statistics.region_table import region_table, write_region_table
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "scan_model" / "configs"
-TRAIN = [CONFIGS / name for name in ("train.json", "demo.json")]
-INFER = [CONFIGS / "inference.json"]
+TRAIN = [*config_files_of("scan_model", "train.json", "demo.json")]
+INFER = [*config_files_of("scan_model", "inference.json")]
 LARGEST_CHANGE = 1e-3
 
 

@@ -90,28 +90,13 @@ def _most_certain(table: pd.DataFrame, num_exams: int) -> list[str]:
 
 def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> list[dict[str, Any]]:
     item, source = model.dataset[index], model.dataset.data[index]
-    image = item[IMAGE].to(model.device)[None]
-    size: Any = tuple(int(n) for n in image.shape[2:])
-    with torch.inference_mode():
-        weights = model.network.attention(image)[0]
-        added = model.network.contributions(image)[0]
-    place: Any = {
-        "strides": model.network.encoder.strides,
-        "first_center": model.network.first_center(size),
-    }
-    attention = attention_map(weights, size, **place).cpu().numpy()
-    evidence = evidence_map(added, size, **place).cpu().numpy()
     shown = [model.regions.index(task) for task in rows["task"]]
+    maps = {kind: of_all[shown] for kind, of_all in _maps(model, item[IMAGE]).items()}
     pet, ct = (nib.as_closest_canonical(nib.load(source[key])) for key in (PET, CT))
     dx, dy, dz = map(float, voxel_sizes(pet.affine))
     findings = [
-        ShownRegion(
-            row["title"],
-            float(row["prob"]),
-            float(row["target"]),
-            evidence[index],
-        )
-        for index, row in zip(shown, rows.to_dict("records"), strict=True)
+        ShownRegion(row["title"], float(row["prob"]), float(row["target"]), evidence)
+        for evidence, row in zip(maps["evidence"], rows.to_dict("records"), strict=True)
     ]
     name = f"{item[EXAM_ID]}.png"
     caption = (
@@ -126,8 +111,8 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
         spacing_mm=(dx, dy, dz),
         caption=caption,
     )
-    for kind, maps in (("attention", attention), ("evidence", evidence)):
-        stacked = np.moveaxis(maps[shown], 0, -1).astype(np.float32)
+    for kind, of_shown in maps.items():
+        stacked = np.moveaxis(of_shown, 0, -1).astype(np.float32)
         with atomic_path(out / f"{item[EXAM_ID]}_{kind}.nii.gz") as partial:
             nib.save(nib.Nifti1Image(stacked, pet.affine), partial)
     return [
@@ -141,6 +126,23 @@ def _draw_one(model: ScanModel, index: int, rows: pd.DataFrame, out: Path) -> li
         }
         for row in rows.to_dict("records")
     ]
+
+
+def _maps(model: ScanModel, item_image: torch.Tensor) -> dict[str, Any]:
+    """Returns attention and evidence of every region (R, X, Y, Z) on the grid of the volume."""
+    image = item_image.to(model.device)[None]
+    size: Any = tuple(int(n) for n in image.shape[2:])
+    place: Any = {
+        "strides": model.network.encoder.strides,
+        "first_center": model.network.first_center(size),
+    }
+    with torch.inference_mode():
+        weights = model.network.attention(image)[0]
+        added = model.network.contributions(image)[0]
+    return {
+        "attention": attention_map(weights, size, **place).cpu().numpy(),
+        "evidence": evidence_map(added, size, **place).cpu().numpy(),
+    }
 
 
 def _kind(rows: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from petct_ext.labeler.offline_encoder import (
 )
 from petct_ext.labeler.vocabulary import save_tokenizer
 
-__all__ = ["ReportClassifier", "begin_model_folder", "build_encoder", "default_encoder"]
+__all__ = ["ReportClassifier", "begin_model_folder", "build_text_encoder", "default_encoder"]
 
 _LOGGER = logging.getLogger(__name__)
 _ADAPTER_FILE: Final = "adapter.json"
@@ -77,7 +77,7 @@ class ReportClassifier(nn.Module):
                 self.base_encoder, adapter_rank = _read_adapter(recorded)
                 encoder, pretrained = self.base_encoder, True
             encoder = encoder_folder(str(encoder))
-        self.encoder = build_encoder(encoder, vocab_size, pretrained)
+        self.encoder = build_text_encoder(encoder, vocab_size, pretrained)
         config = self.encoder.config
         if vocab_size is not None and vocab_size > config.vocab_size:
             raise InputDataError(
@@ -174,7 +174,7 @@ def _read_adapter(path: Path) -> tuple[str, int]:
     return base, rank
 
 
-def build_encoder(
+def build_text_encoder(
     encoder: str | Path | Mapping[str, Any], vocab_size: int | None, pretrained: bool
 ) -> Any:
     """Builds a BERT-like encoder without a pooler.

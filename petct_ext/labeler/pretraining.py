@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from petct_ext.files import make_folder
 from petct_ext.labeler.merged_vocabulary import MergedVocabulary
-from petct_ext.labeler.network import build_encoder
+from petct_ext.labeler.network import build_text_encoder
 from petct_ext.labeler.offline_encoder import encoder_folder
 from petct_ext.labeler.vocabulary import save_tokenizer
 
@@ -45,7 +45,7 @@ class ReportPretrainer(nn.Module):
         super().__init__()
         if not isinstance(encoder, Mapping):
             encoder = encoder_folder(str(encoder))
-        self.encoder = build_encoder(encoder, vocab_size, pretrained=True)
+        self.encoder = build_text_encoder(encoder, vocab_size, pretrained=True)
         config = self.encoder.config
         width = int(config.hidden_size)
         self.pad_id = int(config.pad_token_id or 0)

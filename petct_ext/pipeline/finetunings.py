@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -159,20 +159,8 @@ def summary_code_training(
     name, folder = "summary_code", around.out / "summary_code"
     datalist, steps = work / "datalist.json", []
     if cohort is not None:
-        source, datalist = cohort / "reports.csv", folder / "datalist.json"
-        require_file(source)
-        script = str(around.repository / "scripts" / "make_datalist.py")
-        regions = ontology_arguments(around.ontology)
-        places = ("--work", str(work), "--cohort", str(cohort), "--out", str(datalist), *regions)
-        steps.append(
-            Step(
-                f"datalist_{name}",
-                "Add the readers' summary codes to the data list",
-                (sys.executable, script, *places),
-                (source, work / "prepared.csv", work / "splits.csv", work / "labels.csv"),
-                (datalist,),
-            )
-        )
+        datalist = folder / "datalist.json"
+        steps.append(_with_summary_codes(around, work, cohort, datalist=datalist))
     elif SUMMARY_CODE_TASK not in _labels_in(datalist):
         raise InputDataError(
             f"{datalist} has no label {SUMMARY_CODE_TASK!r}; add --cohort FOLDER with reports.csv "
@@ -194,6 +182,20 @@ def summary_code_training(
     )
     training = Finetuning(name, "summary_code", SUMMARY_CODE_TASK, seed, tuple(steps))
     return training, folder / "model.pt"
+
+
+def _with_summary_codes(around: Surroundings, work: Path, cohort: Path, *, datalist: Path) -> Step:
+    """Returns the step that adds the readers' codes to a data list."""
+    source = Path(require_file(cohort / "reports.csv"))
+    script = str(around.repository / "scripts" / "make_datalist.py")
+    places = ("--work", str(work), "--cohort", str(cohort), "--out", str(datalist))
+    return Step(
+        "datalist_summary_code",
+        "Add the readers' summary codes to the data list",
+        (sys.executable, script, *places, *ontology_arguments(around.ontology)),
+        (source, work / "prepared.csv", work / "splits.csv", work / "labels.csv"),
+        (datalist,),
+    )
 
 
 def mortality_finetunings(
@@ -224,13 +226,7 @@ def mortality_finetunings(
         InputDataError: if the data list is missing or broken.
     """
     tasks = {outcome_task(days): days for days in horizons_days}
-    labels = {
-        section: np.stack(
-            [e["label"] for e in load_outcomes(datalist, section, list(tasks), censored=censored)]
-        )
-        for section in SECTIONS[:2]
-    }
-    reasons = _reasons(list(tasks), labels)
+    reasons = _reasons(list(tasks), _outcomes(datalist, list(tasks), censored=censored))
     plan = []
     for start, given in starts.items():
         for task, days in tasks.items():
@@ -243,11 +239,10 @@ def mortality_finetunings(
                     continue
                 common = {"datalist": datalist, "horizon_days": days, "censored": censored}
                 over = ("finetune",) if "pretrained_path" in given else ()
-                configs = around.training("mortality", *over), around.inference("mortality")
                 steps = _train_and_predict(
                     around,
                     name,
-                    configs=configs,
+                    configs=(around.training("mortality", *over), around.inference("mortality")),
                     options=(common | {"seed": seed} | dict(given), common),
                     facts={"experiment": experiment, "seed": seed},
                     inputs=(datalist, *given.values()),
@@ -255,6 +250,16 @@ def mortality_finetunings(
                 need = (needs or {}).get(start, "")
                 plan.append(Finetuning(name, experiment, task, seed, *steps, needs=need))
     return plan
+
+
+def _outcomes(datalist: Path, tasks: list[str], *, censored: str) -> dict[str, Any]:
+    """Returns labels (N, T) of the training and the validation section."""
+    return {
+        section: np.stack(
+            [exam["label"] for exam in load_outcomes(datalist, section, tasks, censored=censored)]
+        )
+        for section in SECTIONS[:2]
+    }
 
 
 def _train_and_predict(

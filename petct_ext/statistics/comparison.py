@@ -287,11 +287,10 @@ def _row_of_all(
     areas, other = areas[:, entered], other[:, entered]
     differences = areas.mean(axis=0) - other.mean(axis=0)
     low, high = percentile_interval(mean_over_tasks(pair.draws[entered]))
-    over_tasks = sign_flip_test(differences, num_rounds=num_rounds, generator=generator)
-    by_seed = _of_seeds(
-        areas.mean(axis=1), other.mean(axis=1), num_rounds=num_rounds, generator=generator
-    )
-    pooled = unpaired_test(areas.ravel(), other.ravel(), num_rounds=num_rounds, generator=generator)
+    rounds: Any = {"num_rounds": num_rounds, "generator": generator}
+    over_tasks = sign_flip_test(differences, **rounds)
+    by_seed = _of_seeds(areas.mean(axis=1), other.mean(axis=1), **rounds)
+    pooled = unpaired_test(areas.ravel(), other.ravel(), **rounds)
     return row | by_seed | {
         "auroc": float(areas.mean()),
         "auroc_reference": float(other.mean()),

@@ -104,15 +104,8 @@ def analyze_survival(
     )
     nested, hazards, reason = _without_penalty(selection, options)
     summary = {
-        "fit": summary_of(selection.fit, options.fit_splits),
-        "score": summary_of(score, (options.score_split,)),
-        "regions": list(design.regions),
-        "region_titles": [design.ontology.in_words(region) for region in design.regions],
-        "ties": options.ties,
-        "penalizer": options.penalizer,
+        **_chosen(selection, options),
         **concordance_numbers(score.rows, *predictors.values(), weights=weights),
-        "num_bootstrap": options.num_bootstrap,
-        "horizons_days": list(options.horizons_days),
         "likelihood_ratio_test": nested,
         "proportional_hazards": {"tested": hazards is not None, "note": reason},
         "events_per_covariate": with_.num_events / len(with_.coefficients),
@@ -133,6 +126,21 @@ def analyze_survival(
         scored=_scored(score, predictors, design.regions),
         summary=summary,
     )
+
+
+def _chosen(selection: Selection, options: AnalysisOptions) -> dict[str, Any]:
+    """Returns what the summary says of patients, regions and options."""
+    regions, ontology = selection.design.regions, selection.design.ontology
+    return {
+        "fit": summary_of(selection.fit, options.fit_splits),
+        "score": summary_of(selection.score, (options.score_split,)),
+        "regions": list(regions),
+        "region_titles": [ontology.in_words(region) for region in regions],
+        "ties": options.ties,
+        "penalizer": options.penalizer,
+        "num_bootstrap": options.num_bootstrap,
+        "horizons_days": list(options.horizons_days),
+    }
 
 
 def _importance_groups(selection: Selection) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ __all__ = [
     "CovariateDesign",
     "choose_regions",
     "learn_design",
-    "region_probabilities",
+    "median_probabilities",
     "with_regions",
 ]
 
@@ -194,7 +194,7 @@ def with_regions(
     )
 
 
-def region_probabilities(predictions: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
+def median_probabilities(predictions: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
     """Returns the median probability over seeds, as in the paper.
 
     Args:

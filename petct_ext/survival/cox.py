@@ -152,21 +152,12 @@ def fit_cox(
     center, scale = values.mean(axis=0), values.std(axis=0, ddof=1)
     scaled = (values - center) / scale
     found = maximize(scaled, times, events, ties=ties, ridge=penalizer * len(times))
-    if not found.converged or not bool((np.diag(found.covariance) > 0).all()):
-        raise InputDataError(
-            f"Cox model with {', '.join(map(repr, covariates.columns))} on {len(times)} patients "
-            f"({int(events.sum())} deaths) does not converge; use fewer covariates or a ridge "
-            "penalty (--penalizer 0.1)."
-        )
+    names = ", ".join(map(repr, covariates.columns))
+    _require_converged(found, f"{names} on {len(times)} patients ({int(events.sum())} deaths)")
     # Breslow's estimator with either method for ties, as in lifelines.
     terms = death_terms(scaled, times, events, coefficients=found.coefficients, ties="breslow")
     days, hazard = baseline_hazard(terms)
-    if not bool(np.isfinite(hazard).all()):
-        raise InputDataError(
-            f"Cox model with {', '.join(map(repr, covariates.columns))}: the hazard of a patient "
-            "with mean covariates is beyond all numbers, as a value lies far from all others; "
-            "check the values, or use a ridge penalty (--penalizer 0.1)."
-        )
+    _require_finite_hazard(hazard, names)
     model = CoxModel(
         coefficients=_coefficients(list(map(str, covariates.columns)), found, scale),
         covariance=found.covariance / np.outer(scale, scale),
@@ -183,6 +174,23 @@ def fit_cox(
     if penalizer == 0:
         _require_finite(model, scale, concordance(times, events, model.risk(covariates)))
     return model
+
+
+def _require_converged(found: Maximum, what: str) -> None:
+    if not found.converged or not bool((np.diag(found.covariance) > 0).all()):
+        raise InputDataError(
+            f"Cox model with {what} does not converge; use fewer covariates or a ridge penalty "
+            "(--penalizer 0.1)."
+        )
+
+
+def _require_finite_hazard(hazard: Floats, names: str) -> None:
+    if not bool(np.isfinite(hazard).all()):
+        raise InputDataError(
+            f"Cox model with {names}: the hazard of a patient with mean covariates is beyond all "
+            "numbers, as a value lies far from all others; check the values, or use a ridge "
+            "penalty (--penalizer 0.1)."
+        )
 
 
 def likelihood_ratio_test(smaller: CoxModel, larger: CoxModel) -> LikelihoodRatioTest:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.bootstrap import auroc, auroc_draws
-from petct_ext.survival.covariates import region_probabilities
+from petct_ext.survival.covariates import median_probabilities
 from petct_ext.survival.discrimination import concordance, concordance_draws
 from petct_ext.survival.outcomes import status_at
 from petct_ext.survival.patients import AnalysisOptions, require_same_split
 from petct_ext.survival.performance import (
-    interval,
-    number,
+    interval_or_none,
+    number_or_none,
     patient_weights,
     why_no_interval,
 )
@@ -72,7 +72,7 @@ def _score(
     options: AnalysisOptions,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     task, horizon_days = outcome
-    probs = region_probabilities(predictions, [task])[task].rename("risk")
+    probs = median_probabilities(predictions, [task])[task].rename("risk")
     rows = table.join(probs, on="exam_id").dropna(subset=["risk"]).reset_index(drop=True)
     status = status_at(rows["time_days"], rows["event"], horizon_days=horizon_days)
     dead, alive = int((status == 1).sum()), int((status == 0).sum())
@@ -92,10 +92,10 @@ def _score(
     c_index = concordance_draws(rows["time_days"], rows["event"], rows["risk"], weights=weights)
     note = why_no_interval(areas, n_dead=dead, n_alive=alive)
     numbers |= {
-        "auroc": number(auroc(rows["risk"], status)),
-        "auroc_ci": None if note else interval(areas),
-        "c_index": number(concordance(rows["time_days"], rows["event"], rows["risk"])),
-        "c_index_ci": interval(c_index),
+        "auroc": number_or_none(auroc(rows["risk"], status)),
+        "auroc_ci": None if note else interval_or_none(areas),
+        "c_index": number_or_none(concordance(rows["time_days"], rows["event"], rows["risk"])),
+        "c_index_ci": interval_or_none(c_index),
         "note": note if dead and alive else f"AUROC undefined: {dead} dead, {alive} alive",
     }
     return numbers, rows[["patient_id", "exam_id", "time_days", "event", "risk"]]

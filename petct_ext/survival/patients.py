@@ -14,7 +14,7 @@ from petct_ext.survival.covariates import (
     CovariateDesign,
     choose_regions,
     learn_design,
-    region_probabilities,
+    median_probabilities,
 )
 from petct_ext.survival.partial_likelihood import Ties
 
@@ -124,7 +124,7 @@ def select_patients(
     _require_predicted(score_rows, predictions, options.score_split)
     regions = options.regions or _regions_that_fit(fit_rows, predictions, options)
     _require_no_columns(regions, table)
-    probs = region_probabilities(predictions, regions)
+    probs = median_probabilities(predictions, regions)
     fit_rows, score_rows = (rows.join(probs, on="exam_id") for rows in (fit_rows, score_rows))
     fixed: Any = {"ontology": options.ontology, "min_group": options.min_group}
     design = learn_design(fit_rows, regions=regions, **fixed)
@@ -252,7 +252,7 @@ def _usable(
     options: AnalysisOptions,
 ) -> tuple[int, int]:
     """Returns the deaths of patients with all covariates, and the number of clinical covariates."""
-    probs = region_probabilities(predictions, regions).dropna()
+    probs = median_probabilities(predictions, regions).dropna()
     with_probs = rows[rows["exam_id"].isin(probs.index)]
     if with_probs.empty:
         return 0, 0

@@ -83,14 +83,14 @@ def concordance_numbers(
     for name, predictor in (("without_regions", without), ("with_regions", with_)):
         values[name] = concordance(times, events, predictor.risk)
         draws[name] = concordance_draws(times, events, predictor.risk, weights=weights)
-        numbers[f"c_index_{name}"] = number(values[name])
-        numbers[f"c_index_{name}_ci"] = interval(draws[name])
+        numbers[f"c_index_{name}"] = number_or_none(values[name])
+        numbers[f"c_index_{name}_ci"] = interval_or_none(draws[name])
     gain = draws["with_regions"] - draws["without_regions"]
-    numbers["c_index_gain"] = number(values["with_regions"] - values["without_regions"])
-    numbers["c_index_gain_ci"] = interval(gain)
+    numbers["c_index_gain"] = number_or_none(values["with_regions"] - values["without_regions"])
+    numbers["c_index_gain_ci"] = interval_or_none(gain)
     for name, predictor in (("without_regions", without), ("with_regions", with_)):
         slope, low, high = calibration_slope(times, events, predictor.risk)
-        numbers[f"calibration_slope_{name}"] = number(slope)
+        numbers[f"calibration_slope_{name}"] = number_or_none(slope)
         numbers[f"calibration_slope_{name}_ci"] = None if np.isnan(slope) else [low, high]
     return numbers
 
@@ -160,12 +160,12 @@ def _at_horizon(
     return scores, groups
 
 
-def number(value: float) -> float | None:
+def number_or_none(value: float) -> float | None:
     """Returns the number, or None for NaN, which JSON does not know."""
     return None if np.isnan(value) else float(value)
 
 
-def interval(draws: npt.ArrayLike) -> list[float] | None:
+def interval_or_none(draws: npt.ArrayLike) -> list[float] | None:
     """Returns the 95 % percentile interval, or None if it is undefined."""
     low, high = percentile_interval(draws)
     return None if np.isnan(low) else [low, high]

@@ -13,7 +13,7 @@ from scipy import stats
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.permutation import holm
 from petct_ext.survival.covariates import (
-    region_probabilities,
+    median_probabilities,
     with_regions,
 )
 from petct_ext.survival.cox import fit_cox
@@ -79,7 +79,7 @@ def single_variable_models(
     names = _other_regions(selection, predictions)
     notes: list[tuple[str, str, str]] = []
     if predictions is not None and names:
-        probs = region_probabilities(predictions, names)
+        probs = median_probabilities(predictions, names)
         fit, score = (replace(p, rows=p.rows.join(probs, on="exam_id")) for p in (fit, score))
         design = with_regions(selection.design, fit.rows, names)
         fit, score = (replace(p, values=design.apply(p.rows)) for p in (fit, score))

@@ -165,29 +165,6 @@ def test_inference_sees_what_training_saw(name: str) -> None:
     assert inference["bundle_root"] == train["bundle_root"]
 
 
-@pytest.mark.parametrize("configs", [("inference",), ("train", "evaluate"), ("train", "demo")])
-def test_windows_grid_outputs_and_network_are_those_of_the_weights(
-    name: str, configs: tuple[str, ...], weights: Path
-) -> None:
-    """A training has its own, which with the demo on top are those that these weights have."""
-    is_training = configs[-1] == "demo"
-    options = {"in_plane": 32} | WIDTH if is_training else {"ckpt_path": str(weights)}
-    kind = "train" if "train" in configs else "infer"
-    parser = workflow(BUNDLES / name, *configs, kind=kind, **options).parser
-    seen = {key: parser.get_parsed_content(key) for key in ("pet_range_suv", "ct_range_hu")}
-    assert seen == {"pet_range_suv": [0.0, 10.0], "ct_range_hu": [-1000.0, 1000.0]}
-    assert parser.get_parsed_content("pet_unit_suv") == 0.7
-    assert parser.get_parsed_content("ct_unit_hu") == 400.0
-    assert parser.get_parsed_content("in_plane") == 32
-    assert parser.get_parsed_content("min_slices") == 8
-    outputs = parser.get_parsed_content(OUTPUTS[name])
-    assert outputs == outputs_of(name)
-    network = parser.get_parsed_content("network")
-    assert network.regions == outputs
-    assert network.encoder.last_stage == "mixed_4b"
-    assert network.state_dict().keys() == torch.load(weights, weights_only=True).keys()
-
-
 @pytest.mark.parametrize("config", ["train", "inference"])
 def test_every_import_brings_one_name(name: str, config: str) -> None:
     """MONAI ignores ``import a, b``, with no more than a warning."""

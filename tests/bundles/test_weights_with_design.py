@@ -13,14 +13,19 @@ from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.scan.networks.design import read_design
 from petct_ext.scan.networks.pretrained import check_weights
 from petct_ext.tables.schemas import PREDICTIONS, read_table
-from tests.bundles.test_bundles import (  # noqa: F401 - datalist and scan_model are fixtures
+from tests.bundles.test_bundles import (  # noqa: F401 - some are fixtures
     BUNDLES,
+    OUTPUTS,
     TASK,
     TINY,
     TINY_TRAINING,
+    WIDTH,
     datalist,
+    name,
+    outputs_of,
     run,
     scan_model,
+    weights,
     workflow,
 )
 
@@ -158,12 +163,13 @@ def test_fine_tuning_takes_encoder_windows_and_grid_from_its_start(
     sizes: dict[str, Any] = {"epochs": 1, "exams_per_epoch": 2, "device": "$torch.device('cpu')"}
     options = PLAIN | sizes | {"pretrained_path": str(other_model)}
     if bundle == "mortality":
-        options |= {"network_def#channels": [0], "network_def#num_heads": 4}
+        options["network_def#num_heads"] = 4  # a head of its own, for 60 channels
     run(BUNDLES / bundle, "train", "finetune", **options, **places(tmp_path, datalist))
     source, tuned = read_design(other_model), read_design(tmp_path / "model.pt")
     assert tuned["windows"] == source["windows"]
     assert tuned["grid"] == source["grid"]
     assert tuned["network"]["encoder"] == source["network"]["encoder"]
+    assert tuned["network"]["channels"] == [0]
     assert tuned["regions"] == (["liver"] if bundle == "scan_model" else [TASK])
 
 
@@ -174,9 +180,9 @@ def test_mortality_horizon_that_the_weights_do_not_know_is_refused(
 ) -> None:
     options = TINY_TRAINING | places(tmp_path, datalist)
     run(BUNDLES / "mortality", "train", "demo", **options)
-    weights = {"ckpt_path": str(tmp_path / "model.pt"), "bundle": "mortality"}
+    own = {"ckpt_path": str(tmp_path / "model.pt"), "bundle": "mortality"}
     for configs, kind in ((("inference",), "infer"), (("train", "evaluate"), "train")):
-        told = refused(*configs, kind=kind, horizon_days=90, **weights)
+        told = refused(*configs, kind=kind, horizon_days=90, **own)
         assert "other regions (without dead_within_90_days, with dead_within_180_days)" in told
         told = refused(*configs, bundle="mortality", kind=kind, ckpt_path=str(scan_model))
         assert "holds weights of full, head_neck, head, which is no outcome" in told
@@ -198,8 +204,8 @@ def test_resumed_and_put_aside_weights_keep_their_design(
     options = TINY_TRAINING | places(tmp_path, datalist)
     run(BUNDLES / "scan_model", "train", "demo", **(options | {"epochs": 1}))
     run(BUNDLES / "scan_model", "train", "demo", **options, pet_range_suv=[0.0, 9.0])
-    for name, top in (("model.previous", 10.0), ("last.previous", 10.0), ("model", 9.0)):
-        assert read_design(tmp_path / f"{name}.pt")["windows"]["pet_range_suv"] == [0.0, top]
+    for file, top in (("model.previous", 10.0), ("last.previous", 10.0), ("model", 9.0)):
+        assert read_design(tmp_path / f"{file}.pt")["windows"]["pet_range_suv"] == [0.0, top]
     run(BUNDLES / "scan_model", "train", "demo", **options, pet_range_suv=[0.0, 9.0])
     assert read_design(tmp_path / "last.pt")["windows"]["pet_range_suv"] == [0.0, 9.0]
 
@@ -209,5 +215,30 @@ def test_monai_loads_the_shipped_weights_into_their_network() -> None:
         "scan_model", bundle_dir=str(BUNDLES), workflow_type="inference", device="cpu"
     )
     saved = check_weights(network, BUNDLES / "scan_model" / "models" / "model.pt")
-    for name, value in network.state_dict().items():
-        torch.testing.assert_close(value, saved[name].to(value.dtype), rtol=0, atol=0)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, saved[key].to(value.dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("configs", [("inference",), ("train", "evaluate"), ("train", "demo")])
+def test_windows_grid_outputs_and_network_are_those_of_the_weights(
+    name: str,  # noqa: F811
+    configs: tuple[str, ...],
+    weights: Path,  # noqa: F811
+) -> None:
+    """A training has its own, which with the demo on top are those that these weights have."""
+    is_training = configs[-1] == "demo"
+    options = {"in_plane": 32} | WIDTH if is_training else {"ckpt_path": str(weights)}
+    kind = "train" if "train" in configs else "infer"
+    parser = workflow(BUNDLES / name, *configs, kind=kind, **options).parser
+    seen = {key: parser.get_parsed_content(key) for key in ("pet_range_suv", "ct_range_hu")}
+    assert seen == {"pet_range_suv": [0.0, 10.0], "ct_range_hu": [-1000.0, 1000.0]}
+    assert parser.get_parsed_content("pet_unit_suv") == 0.7
+    assert parser.get_parsed_content("ct_unit_hu") == 400.0
+    assert parser.get_parsed_content("in_plane") == 32
+    assert parser.get_parsed_content("min_slices") == 8
+    outputs = parser.get_parsed_content(OUTPUTS[name])
+    assert outputs == outputs_of(name)
+    network = parser.get_parsed_content("network")
+    assert network.regions == outputs
+    assert network.encoder.last_stage == "mixed_4b"
+    assert network.state_dict().keys() == torch.load(weights, weights_only=True).keys()

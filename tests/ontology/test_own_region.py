@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from monai.bundle import ConfigParser
 
-from petct_ext.commands.run_pipeline import PROFILES, Plan, label_steps, page_step, scan_steps
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.labeler.preparation import prepare_report_items
@@ -17,6 +16,8 @@ from petct_ext.labels.weak_labels import write_weak_labels
 from petct_ext.ontology import RegionOntology, load_ontology
 from petct_ext.pages.run import build_page
 from petct_ext.pipeline.finetunings import usual_regions
+from petct_ext.pipeline.plan import PROFILES, RunPlan
+from petct_ext.pipeline.whole_run import steps_of_run
 from petct_ext.scan.data.datalist import build_datalist, load_datalist
 from petct_ext.statistics.predictions import as_experiments
 from petct_ext.statistics.region_table import region_table, write_region_table
@@ -127,10 +128,9 @@ def test_labeler_of_reports_and_evidence_pictures_get_the_file() -> None:
 def test_pipeline_hands_the_file_to_every_step_and_learns_its_main_regions(
     own_regions: Path, own: RegionOntology, tmp_path: Path
 ) -> None:
-    plan = Plan(tmp_path, tmp_path, PROFILES["demo"], is_phantom=True, labeler="model",
+    plan = RunPlan(tmp_path, tmp_path, PROFILES["demo"], is_phantom=True, labeler="model",
                 patients=4, seed=0, workers=1, ontology=own)  # fmt: skip
-    steps = {step.name: step for step in [*label_steps(plan), *scan_steps(plan)]}
-    steps["page"] = page_step(plan, list(steps.values()))
+    steps = {step.name: step for step in steps_of_run(plan)}
     named = ["prepare_reports", "label_exams", "datalist", "evaluate", "draw_attention", "page"]
     for name in named:
         at = steps[name].command.index("--ontology")
@@ -146,9 +146,9 @@ def test_pipeline_hands_the_file_to_every_step_and_learns_its_main_regions(
 
 
 def test_pipeline_without_it_leaves_the_outputs_to_the_bundle(tmp_path: Path) -> None:
-    plan = Plan(tmp_path, tmp_path, PROFILES["demo"], is_phantom=True, labeler="model",
+    plan = RunPlan(tmp_path, tmp_path, PROFILES["demo"], is_phantom=True, labeler="model",
                 patients=4, seed=0, workers=1, ontology=ONTOLOGY)  # fmt: skip
-    scan_steps(plan)
+    steps_of_run(plan)
     assert not (tmp_path / "scan_model").exists()
 
 

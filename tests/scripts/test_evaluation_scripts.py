@@ -16,6 +16,7 @@ from petct_ext.files import read_json
 from tests.conftest import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
+DAY = pd.Timestamp("2020-01-01")
 REGIONS = ("full", "liver", "lungs")
 
 
@@ -43,10 +44,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         burden, age = generator.normal(), 60 + 10 * generator.normal()
         death = int(generator.exponential(400 * np.exp(-burden)))
         contact = int(generator.uniform(100, 1500))
-        day = pd.Timestamp("2020-01-01")
-        end = (day + pd.Timedelta(days=min(death, contact))).date()
+        end = (DAY + pd.Timedelta(days=min(death, contact))).date()
         ids.append((exam, patient, uid, f"MRN{i}"))
-        exams.append((exam, patient, day.date(), "ok", "F", round(age)))
+        exams.append((exam, patient, DAY.date(), "ok", "F", round(age)))
         prepared.append((exam, "ok", f"volumes/{exam}/pet.nii.gz", f"volumes/{exam}/ct.nii.gz"))
         splits.append((exam, patient, split))
         reports.append((uid, "", ["lymphoma", "lung"][i % 2], [1, 4][int(burden > 0)]))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.survival.covariates import choose_regions, learn_design, region_probabilities
+from petct_ext.survival.covariates import choose_regions, learn_design, median_probabilities
 from tests.package_regions import ONTOLOGY
 
 
@@ -99,9 +99,9 @@ def test_probability_is_the_median_over_seeds() -> None:
         {"exam_id": "E1", "task": "liver", "seed": [1, 2, 3], "prob": [0.1, 0.9, 0.2]}
     )
 
-    assert region_probabilities(predictions, ["liver"]).loc["E1", "liver"] == 0.2
+    assert median_probabilities(predictions, ["liver"]).loc["E1", "liver"] == 0.2
     with pytest.raises(InputDataError, match=r"region 'livr'.*Did you mean 'liver'"):
-        region_probabilities(predictions, ["livr"])
+        median_probabilities(predictions, ["livr"])
 
 
 def test_few_deaths_allow_one_region_only() -> None:

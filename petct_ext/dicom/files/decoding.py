@@ -22,7 +22,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.files.slice_file import SliceFile, numbers
+from petct_ext.dicom.files.slice_file import SliceFile, decimal_numbers
 from petct_ext.errors import InputDataError
 
 __all__ = ["AIR_HU", "rescale", "stored_frames"]
@@ -175,7 +175,7 @@ def _require_bits(stored: StoredArray, bits: int) -> None:
 
 
 def _single(header: pydicom.Dataset, keyword: str) -> float:
-    found = numbers(header, keyword)
+    found = decimal_numbers(header, keyword)
     if len(found) != 1:
         tag = "(0028,1053)" if keyword == "RescaleSlope" else "(0028,1052)"
         raise InputDataError(

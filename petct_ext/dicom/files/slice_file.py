@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pydicom
 from pydicom.datadict import dictionary_VR
@@ -21,9 +21,10 @@ from pydicom.tag import BaseTag, Tag
 
 from petct_ext.errors import InputDataError
 
-__all__ = ["SliceFile", "SliceReader", "numbers"]
+__all__ = ["SliceFile", "SliceReader", "decimal_numbers"]
 
-Elements: TypeAlias = MutableMapping[BaseTag, DataElement | RawDataElement]
+Element: TypeAlias = DataElement | RawDataElement
+Elements: TypeAlias = MutableMapping[BaseTag, Element]
 
 _TEXT_VRS = frozenset(["DS", "IS"])
 _PIXEL_DATA = Tag("PixelData")
@@ -54,7 +55,7 @@ class SliceReader:
 
     def __init__(self) -> None:
         self._first: Elements = {}  # of the first file, converted where they were used
-        self._raw: dict[BaseTag, RawDataElement] = {}  # the same as read
+        self._content: dict[BaseTag, Any] = {}  # the same as read
 
     def read(self, path: Path) -> SliceFile:
         """Reads one file without decoding its pixels.
@@ -99,24 +100,19 @@ class SliceReader:
 
     def _shared(self, dataset: pydicom.Dataset) -> Elements:
         elements: Elements = dict(dataset.items())
+        content = {tag: _content(element) for tag, element in elements.items()}
         if not self._first:
-            self._first = elements
-            self._raw = {t: e for t, e in elements.items() if isinstance(e, RawDataElement)}
-            self._raw.pop(_PIXEL_DATA, None)
+            self._first, self._content = elements, content
             return elements
-        for tag, first in self._raw.items():
-            own = elements.get(tag)
-            # The same bytes mean the same only if they are written in the same way.
-            if isinstance(own, RawDataElement) and (
-                own.value == first.value
-                and own.VR == first.VR
-                and own.is_little_endian == first.is_little_endian
-            ):
-                elements[tag] = self._first[tag]
-        return elements
+        return {
+            tag: self._first.get(tag, element)
+            if content[tag] == self._content.get(tag)
+            else element
+            for tag, element in elements.items()
+        }
 
 
-def numbers(dataset: pydicom.Dataset, keyword: str) -> tuple[float, ...]:
+def decimal_numbers(dataset: pydicom.Dataset, keyword: str) -> tuple[float, ...]:
     """Returns a decimal element of any VR as numbers; empty if it is absent or empty.
 
     Raises:
@@ -144,6 +140,16 @@ def numbers(dataset: pydicom.Dataset, keyword: str) -> tuple[float, ...]:
 @cache
 def _tag(name: str | int) -> BaseTag:
     return Tag(name)
+
+
+def _content(element: Element) -> object:
+    """Returns what makes two elements the same before any conversion."""
+    if isinstance(element, RawDataElement):
+        # The same bytes mean the same only if they are written in the same way.
+        return element.value, element.VR, element.is_little_endian
+    if element.VR == "SQ":
+        return [{tag: _content(inner) for tag, inner in item.items()} for item in element.value]
+    return element.value
 
 
 def _slice(header: pydicom.Dataset) -> SliceFile:

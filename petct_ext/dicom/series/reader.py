@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 
 from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.files.decoding import rescale, stored_frames
-from petct_ext.dicom.files.slice_file import SliceFile, SliceReader, numbers
+from petct_ext.dicom.files.slice_file import SliceFile, SliceReader, decimal_numbers
 from petct_ext.dicom.series.enhanced import flat_frames, is_enhanced
 from petct_ext.dicom.series.stack import SAME_PLACE_MM, Stack, fit_stack, plane_normal
 from petct_ext.errors import InputDataError
@@ -157,16 +157,16 @@ def _frames(file: SliceFile) -> tuple[npt.NDArray[np.integer], list[pydicom.Data
 
 def _volume(slices: _Slices) -> SeriesVolume:
     first = slices.headers[0]
-    orientation = np.array(numbers(first, "ImageOrientationPatient"))
+    orientation = np.array(decimal_numbers(first, "ImageOrientationPatient"))
     normal = plane_normal(orientation)
-    positions = np.array([numbers(h, "ImagePositionPatient") for h in slices.headers])
+    positions = np.array([decimal_numbers(h, "ImagePositionPatient") for h in slices.headers])
     order = np.argsort(positions @ normal, kind="stable")
     slices.keep(order)
     notes = [_counted(text, count) for text, count in slices.warnings.items()]
     notes += _drop_copies(slices, positions[order] @ normal)
-    positions = np.array([numbers(h, "ImagePositionPatient") for h in slices.headers])
-    rows_mm, columns_mm = numbers(first, "PixelSpacing")
-    thickness = numbers(first, "SliceThickness")
+    positions = np.array([decimal_numbers(h, "ImagePositionPatient") for h in slices.headers])
+    rows_mm, columns_mm = decimal_numbers(first, "PixelSpacing")
+    thickness = decimal_numbers(first, "SliceThickness")
     stack = fit_stack(
         positions,
         normal,
@@ -192,7 +192,7 @@ def _require_measurement(header: pydicom.Dataset) -> None:
     kind = str(header.get("RescaleType") or "").strip()
     if str(header.get("Modality")) == "CT" and kind not in _HU_NAMES:
         raise InputDataError(f"Rescale Type (0028,1054) of the CT is {kind!r}; HU are needed.")
-    spacing = numbers(header, "PixelSpacing")
+    spacing = decimal_numbers(header, "PixelSpacing")
     if min(spacing) <= 0:
         raise InputDataError(f"Pixel Spacing (0028,0030) is {spacing}; it should be in mm.")
 
@@ -203,7 +203,7 @@ def _require_geometry(header: pydicom.Dataset) -> None:
         ("ImageOrientationPatient", 6),
         ("PixelSpacing", 2),
     ):
-        found = numbers(header, keyword)
+        found = decimal_numbers(header, keyword)
         if len(found) != length or not np.isfinite(found).all():
             state = f"{found}" if found else "nothing"
             raise InputDataError(
@@ -217,7 +217,7 @@ def _require_same(header: pydicom.Dataset, first: pydicom.Dataset) -> None:
     for keyword, tolerance in _GEOMETRY.items():
         if header.get_item(_TAGS[keyword]) is first.get_item(_TAGS[keyword]):
             continue
-        own, others = numbers(header, keyword), numbers(first, keyword)
+        own, others = decimal_numbers(header, keyword), decimal_numbers(first, keyword)
         if np.abs(np.subtract(own, others)).max() > tolerance:
             raise _mixed(keyword, own, others)
     for keyword in _SHARED:

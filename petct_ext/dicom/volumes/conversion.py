@@ -20,7 +20,7 @@ from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
-from petct_ext.dicom.volumes.exam_record import FORMAT, RECORD, source_fingerprint
+from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
 from petct_ext.dicom.volumes.nifti_pairs import (
     is_nifti,
     manifest_suv_factors,
@@ -95,7 +95,7 @@ class Preparation:
     def parameters(self) -> dict[str, Any]:
         """Returns what the voxels of a volume depend on, JSON-ready."""
         return {
-            "format": FORMAT,
+            "format": RECORD_FORMAT,
             **asdict(self.grid),
             "hu_range": list(HU_RANGE),
             "overrides": self.overrides.given(),

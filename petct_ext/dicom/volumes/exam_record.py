@@ -14,9 +14,9 @@ from typing import Any, Final
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 
-__all__ = ["FORMAT", "RECORD", "VOLUMES", "find_prepared", "source_fingerprint"]
+__all__ = ["RECORD", "RECORD_FORMAT", "VOLUMES", "find_prepared", "source_fingerprint"]
 
-FORMAT: Final = 2
+RECORD_FORMAT: Final = 2
 """Raised when volumes of an earlier version of this package must not be used any more."""
 RECORD: Final = "exam.json"
 VOLUMES: Final = ("pet.nii", "ct.nii")

@@ -44,7 +44,7 @@ __all__ = [
     "write_design",
 ]
 
-FORMAT: Final = 1
+DESIGN_FORMAT: Final = 1
 """Number of the form of a design; a higher one is of a later petct_ext."""
 
 _DESIGN: Final = "design"
@@ -90,7 +90,7 @@ def write_design(
     if regions := definition.pop(REGIONS):
         local_metadata[REGIONS] = regions
     local_metadata[_DESIGN] = {
-        "format": FORMAT,
+        "format": DESIGN_FORMAT,
         "network": definition,
         **getattr(module, "seen", {}),
         "versions": {
@@ -117,16 +117,16 @@ def read_design(path: str | Path) -> dict[str, Any]:
     """
     path = Path(require_file(path))
     loaded = read_checkpoint(path, remedy="copy it again or train anew")
-    for wrapper in _WRAPPERS if isinstance(loaded, Mapping) else ():
-        loaded = loaded.get(wrapper, loaded)
+    for wrapper in _WRAPPERS:
+        loaded = loaded.get(wrapper, loaded) if isinstance(loaded, Mapping) else loaded
     metadata = metadata_of(loaded)
     design = plain(metadata.get(_DESIGN, {}), f"{path}: the design")
     if not _is_complete(design):
         raise InputDataError(without_design(path))
-    if design["format"] > FORMAT:
+    if design["format"] > DESIGN_FORMAT:
         raise InputDataError(
             f"{path} has a design of form {design['format']}, this petct_ext knows those up to "
-            f"{FORMAT}; use petct_ext {design['versions'].get('petct_ext')} or later."
+            f"{DESIGN_FORMAT}; use petct_ext {design['versions'].get('petct_ext')} or later."
         )
     return {
         **design,

@@ -15,11 +15,17 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from petct_ext.bundle.settings import is_on
 from petct_ext.errors import InputDataError
+from petct_ext.scan.networks.inception import (
+    InceptionBlock,
+    SamePool,
+    conv_block,
+    same_padding,
+    window,
+)
 from petct_ext.scan.networks.initialization import delta_orthogonal
 
 __all__ = ["I3DEncoder"]
@@ -37,17 +43,16 @@ _INCEPTION = {
     "mixed_5b": (256, (160, 320), (32, 128), 128),
     "mixed_5c": (384, (192, 384), (48, 128), 128),
 }
+_POOLS = {"mixed_4b": ("pool_4a", 3), "mixed_5b": ("pool_5a", 2)}
+"""Pooling before a block: its name and the sides of its window."""
 
 
 class I3DEncoder(nn.Module):
-    """I3D without its classifier: a volume in, a feature map out.
-
-    An :class:`~petct_ext.scan.networks.encoder.Encoder`, the default of the scan model.
+    """I3D without its classifier, the default :class:`~petct_ext.scan.networks.encoder.Encoder`.
 
     Args:
         in_channels: channels of the volume, 2 for PET and CT.
-        width: multiplies all channel counts. 1.0 is the published network; smaller values
-            serve tests and laptops.
+        width: multiplies all channel counts; 1.0 is the published network, less serves laptops.
         last_stage: name of the Inception block to end with (``final_endpoint`` of the original
             code). An earlier one than ``mixed_5c`` gives a shallower network with a finer feature
             map, for small images and small cohorts.
@@ -59,7 +64,6 @@ class I3DEncoder(nn.Module):
         batch_norm_eps: added to the variance; 1e-3 as in the original (Sonnet) and both ports.
 
     Attributes:
-        in_channels: as given.
         out_channels: channels of the feature map, ``1024 * width`` after ``mixed_5c``.
         strides: input voxels per feature position along X, Y and Z; 32, 32, 8 after ``mixed_5c``.
 
@@ -68,8 +72,7 @@ class I3DEncoder(nn.Module):
 
     With 7 x 7 x 7 kernels of stride 2 and poolings the strides are 32, 32 and 8: 26 x 7 x 7
     positions for 208 slices of 224 x 224. The paper rounds L / 8; the network rounds up.
-    Random weights are drawn by :func:`~petct_ext.scan.networks.initialization.delta_orthogonal`;
-    weights of a checkpoint replace them.
+    Random weights are those of :func:`~petct_ext.scan.networks.initialization.delta_orthogonal`.
 
     References:
         Carreira & Zisserman. Quo vadis, action recognition? CVPR 2017.
@@ -95,44 +98,10 @@ class I3DEncoder(nn.Module):
         self.batch_norm_eps = batch_norm_eps
         self.gradient_checkpointing = is_on(gradient_checkpointing, "gradient_checkpointing")
         self.channels_last = is_on(channels_last, "channels_last")
-        self.strides = (8, 8, 2)
-
-        def scaled(channels: int) -> int:
-            return max(1, round(channels * width))
-
-        eps = batch_norm_eps
-        stages: list[tuple[str, nn.Module]] = [
-            ("conv_1a", _conv(in_channels, scaled(64), kernel=7, stride=2, eps=eps)),
-            ("pool_2a", _SamePool((3, 3, 1), (2, 2, 1))),
-            ("conv_2b", _conv(scaled(64), scaled(64), kernel=1, eps=eps)),
-            ("conv_2c", _conv(scaled(64), scaled(192), kernel=3, eps=eps)),
-            ("pool_3a", _SamePool((3, 3, 1), (2, 2, 1))),
-        ]
-        channels = scaled(192)
-        for name, (b0, b1, b2, b3) in _INCEPTION.items():
-            if name in ("mixed_4b", "mixed_5b"):
-                self.strides = (self.strides[0] * 2, self.strides[1] * 2, self.strides[2] * 2)
-            if name == "mixed_4b":
-                stages.append(("pool_4a", _SamePool((3, 3, 3), (2, 2, 2))))
-            if name == "mixed_5b":
-                stages.append(("pool_5a", _SamePool((2, 2, 2), (2, 2, 2))))
-            mixed = _Mixed(
-                channels,
-                scaled(b0),
-                (scaled(b1[0]), scaled(b1[1])),
-                (scaled(b2[0]), scaled(b2[1])),
-                scaled(b3),
-                eps=eps,
-            )
-            stages.append((name, mixed))
-            channels = mixed.out_channels
-            if name == last_stage:
-                break
-        self.out_channels = channels
-        self.stages = nn.Sequential()
-        for name, stage in stages:
-            self.stages.add_module(name, stage)
-        self._spans = _spans([name for name, _ in stages])
+        self.stages, self.strides, self.out_channels = _stages(
+            in_channels, width=width, last_stage=last_stage, eps=batch_norm_eps
+        )
+        self._spans = _spans([name for name, _ in self.stages.named_children()])
         self.reset_parameters()
         if self.channels_last:
             self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -196,8 +165,8 @@ class I3DEncoder(nn.Module):
     def _first_center(self, size: int, axis: int) -> float:
         center, step = 0.0, 1
         for stage in self.stages:
-            kernel, stride = _window(stage, axis)
-            low = _same_padding(size, kernel, stride)[0]
+            kernel, stride = window(stage, axis)
+            low = same_padding(size, kernel, stride)[0]
             center += step * ((kernel - 1) / 2 - low)
             step *= stride
             size = (size + stride - 1) // stride
@@ -225,6 +194,41 @@ class I3DEncoder(nn.Module):
         for index in range(first, last):
             image = self.stages[index](image)
         return image
+
+
+def _stages(
+    in_channels: int, *, width: float, last_stage: str, eps: float
+) -> tuple[nn.Sequential, tuple[int, int, int], int]:
+    """Returns the stages by name, their strides along X, Y and Z, and the channels behind them."""
+
+    def scaled(channels: int) -> int:
+        return max(1, round(channels * width))
+
+    stages = nn.Sequential()
+    stages.add_module("conv_1a", conv_block(in_channels, scaled(64), kernel=7, stride=2, eps=eps))
+    stages.add_module("pool_2a", SamePool((3, 3, 1), (2, 2, 1)))
+    stages.add_module("conv_2b", conv_block(scaled(64), scaled(64), kernel=1, eps=eps))
+    stages.add_module("conv_2c", conv_block(scaled(64), scaled(192), kernel=3, eps=eps))
+    stages.add_module("pool_3a", SamePool((3, 3, 1), (2, 2, 1)))
+    strides, channels = (8, 8, 2), scaled(192)
+    for name, (b0, b1, b2, b3) in _INCEPTION.items():
+        if name in _POOLS:
+            pool, side = _POOLS[name]
+            stages.add_module(pool, SamePool((side, side, side), (2, 2, 2)))
+            strides = (strides[0] * 2, strides[1] * 2, strides[2] * 2)
+        block = InceptionBlock(
+            channels,
+            scaled(b0),
+            (scaled(b1[0]), scaled(b1[1])),
+            (scaled(b2[0]), scaled(b2[1])),
+            scaled(b3),
+            eps=eps,
+        )
+        stages.add_module(name, block)
+        channels = block.out_channels
+        if name == last_stage:
+            break
+    return stages, strides, channels
 
 
 def _spans(names: Sequence[str]) -> list[tuple[int, int]]:
@@ -267,140 +271,3 @@ def _check_options(in_channels: int, width: float, eps: float, *, last_stage: st
         )
     if last_stage not in _INCEPTION:
         raise InputDataError(f"last_stage is {last_stage!r}; stages are {', '.join(_INCEPTION)}.")
-
-
-def _conv(
-    in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, eps: float
-) -> nn.Sequential:
-    """Convolution, batch norm, ReLU."""
-    # With stride 1 and an odd kernel "SAME" is symmetric and needs no copy of the input.
-    symmetric = stride == 1
-    return nn.Sequential(
-        nn.Identity() if symmetric else _SamePad(kernel, stride),
-        nn.Conv3d(
-            in_channels,
-            out_channels,
-            kernel,
-            stride,
-            padding=kernel // 2 if symmetric else 0,
-            bias=False,
-        ),
-        nn.BatchNorm3d(out_channels, eps=eps),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _window(stage: nn.Module, axis: int) -> tuple[int, int]:
-    """Returns kernel and stride of a stage along an axis; Inception blocks are symmetric."""
-    if isinstance(stage, _SamePool):
-        return stage.kernel[axis], stage.stride[axis]
-    for layer in stage.children():
-        if isinstance(layer, nn.Conv3d) and layer.stride[axis] > 1:
-            return layer.kernel_size[axis], layer.stride[axis]
-    return 1, 1
-
-
-class _SamePad(nn.Module):
-    """Pads with zeros like TensorFlow's "SAME", exactly, for every input size.
-
-    The output of the following layer has ``ceil(size / stride)`` positions; an odd number of
-    zeros puts the extra one at the high end. Published weights were trained with it.
-    """
-
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        x_low, x_high = _same_padding(x.shape[2], self.kernel, self.stride)
-        y_low, y_high = _same_padding(x.shape[3], self.kernel, self.stride)
-        z_low, z_high = _same_padding(x.shape[4], self.kernel, self.stride)
-        # torch starts with the last axis
-        return F.pad(x, [z_low, z_high, y_low, y_high, x_low, x_high])
-
-
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Returns zeros before and behind; kernels are never shorter than their stride here."""
-    missing = (size + stride - 1) // stride * stride - size
-    total = kernel - stride + missing
-    return total // 2, total - total // 2
-
-
-class _SamePool(nn.Module):
-    """Max pooling with TensorFlow's "SAME".
-
-    Zeros or minus infinity around the volume are the same here: values follow a ReLU, and every
-    window holds one of them.
-
-    The maximum over a box is the maximum over its sides one after another. Without gradients, on a
-    CPU, that is 10 times faster than torch's pooling, which takes as long as all convolutions.
-    """
-
-    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not torch.is_grad_enabled() and not x.is_cuda:
-            for axis in range(3):
-                if self.kernel[axis] > 1:
-                    x = _pool_axis(x, axis + 2, self.kernel[axis], self.stride[axis])
-            return x
-        low = [
-            _same_padding(x.shape[2], self.kernel[0], self.stride[0])[0],
-            _same_padding(x.shape[3], self.kernel[1], self.stride[1])[0],
-            _same_padding(x.shape[4], self.kernel[2], self.stride[2])[0],
-        ]
-        # In ceil mode a window may reach over the high end, so the lower padding is enough.
-        return F.max_pool3d(x, self.kernel, self.stride, low, ceil_mode=True)
-
-
-def _pool_axis(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
-    """Returns the maximum over a window along one axis, padded with zeros as "SAME"."""
-    size = x.shape[axis]
-    low, high = _same_padding(size, kernel, stride)
-    padding = [0, 0, 0, 0, 0, 0]  # torch starts with the last axis
-    padding[2 * (4 - axis)] = low
-    padding[2 * (4 - axis) + 1] = high
-    padded = F.pad(x, padding).transpose(2, axis)
-    end = (size + stride - 1) // stride * stride
-    pooled = torch.maximum(padded[:, :, 0:end:stride], padded[:, :, 1 : 1 + end : stride])
-    for start in range(2, kernel):
-        shifted = padded[:, :, start : start + end : stride]
-        pooled = torch.maximum(pooled, shifted)
-    return pooled.transpose(2, axis)
-
-
-class _Mixed(nn.Module):
-    """Inception block: four parallel branches, joined along the channels."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        b0: int,
-        b1: tuple[int, int],
-        b2: tuple[int, int],
-        b3: int,
-        *,
-        eps: float,
-    ) -> None:
-        super().__init__()
-        self.branch_0 = _conv(in_channels, b0, kernel=1, eps=eps)
-        self.branch_1 = nn.Sequential(
-            _conv(in_channels, b1[0], kernel=1, eps=eps), _conv(*b1, kernel=3, eps=eps)
-        )
-        self.branch_2 = nn.Sequential(
-            _conv(in_channels, b2[0], kernel=1, eps=eps), _conv(*b2, kernel=3, eps=eps)
-        )
-        self.branch_3 = nn.Sequential(
-            _SamePool((3, 3, 3), (1, 1, 1)), _conv(in_channels, b3, kernel=1, eps=eps)
-        )
-        self.out_channels = b0 + b1[1] + b2[1] + b3
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Spelled out: TorchScript cannot call modules out of a tuple.
-        return torch.cat(
-            [self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], dim=1
-        )

@@ -69,20 +69,14 @@ class RegionClassifier(nn.Module):
         regions: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        if channels is not None and (not channels or not set(channels) <= set(range(in_channels))):
-            raise InputDataError(
-                f"channels is {list(channels)}, expected some of {list(range(in_channels))}: 0 is "
-                "PET, 1 is CT."
-            )
         if regions and len(regions) != num_regions:
             raise InputDataError(
                 f"regions has {len(regions)} names for {num_regions} outputs; give one for each."
             )
-        self.in_channels = in_channels
-        self.num_regions = num_regions
+        self.in_channels, self.num_regions = in_channels, num_regions
         self.channels = list(range(in_channels)) if channels is None else list(channels)
         self.regions = list(regions or ())
-        _require_channels(encoder, self.channels)
+        _require_channels(encoder, self.channels, in_channels)
         self.encoder = encoder
         self.num_heads = num_heads
         self.dropout = dropout
@@ -217,11 +211,16 @@ class RegionClassifier(nn.Module):
         return mask[:, None, None, :].expand(-1, features.shape[2], features.shape[3], -1)
 
 
-def _require_channels(encoder: Encoder, channels: Sequence[int]) -> None:
+def _require_channels(encoder: Encoder, channels: Sequence[int], in_channels: int) -> None:
+    if not channels or not set(channels) <= set(range(in_channels)):
+        raise InputDataError(
+            f"channels is {channels}, expected some of {list(range(in_channels))}: 0 is PET, 1 is "
+            "CT."
+        )
     require_encoder(encoder)
     if encoder.in_channels != len(channels):
         raise InputDataError(
             f"the encoder takes {encoder.in_channels} channels, but the network sees "
-            f"{len(channels)} of the volume (channels {list(channels)}); set "
-            f"network_def#encoder#in_channels to {len(channels)}."
+            f"{len(channels)} of the volume (channels {list(channels)}); set network_def#channels, "
+            f"or network_def#encoder#in_channels to {len(channels)}."
         )

@@ -15,7 +15,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from petct_ext.dicom.files.slice_file import SliceReader, numbers
+from petct_ext.dicom.files.slice_file import SliceReader, decimal_numbers
 from petct_ext.dicom.series.reader import read_series
 from petct_ext.errors import InputDataError
 from tests.dicom.slices import write_slices
@@ -75,8 +75,8 @@ def test_common_elements_are_shared_and_own_ones_are_not(tmp_path: Path) -> None
     reader = SliceReader()
     one, other = (reader.read(path).header for path in write_slices(tmp_path)[:2])
     assert one.get_item("PatientID") is other.get_item("PatientID")
-    assert numbers(one, "ImagePositionPatient") == (-10.0, -20.0, 0.0)
-    assert numbers(other, "ImagePositionPatient") == (-10.0, -20.0, 3.0)
+    assert decimal_numbers(one, "ImagePositionPatient") == (-10.0, -20.0, 0.0)
+    assert decimal_numbers(other, "ImagePositionPatient") == (-10.0, -20.0, 3.0)
 
 
 def test_same_bytes_in_another_byte_order_are_not_shared(tmp_path: Path) -> None:

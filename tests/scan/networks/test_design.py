@@ -148,7 +148,7 @@ def test_training_goes_on_with_other_outputs(weights: Path) -> None:
         read_start(None)
 
 
-@pytest.mark.parametrize("content", ["tensors", "old", "half", "no dictionary"])
+@pytest.mark.parametrize("content", ["tensors", "old", "half", "no dictionary", "number"])
 def test_weights_without_a_design_are_refused_with_the_remedy(content: str, weights: Path) -> None:
     state: Any = torch.load(weights, weights_only=True)
     if content == "tensors":
@@ -158,7 +158,7 @@ def test_weights_without_a_design_are_refused_with_the_remedy(content: str, weig
     elif content == "half":
         del state._metadata[""]["design"]["windows"]
     else:
-        state = [1, 2]
+        state = {"model": 3} if content == "number" else [1, 2]
     torch.save(state, weights)
     with pytest.raises(InputDataError, match=r"does not say what network .*stamp_design\.py"):
         read_design(weights)

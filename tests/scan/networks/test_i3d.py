@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from petct_ext.scan.networks.i3d import I3DEncoder, _same_padding
+from petct_ext.scan.networks.i3d import I3DEncoder
+from petct_ext.scan.networks.inception import same_padding
 from petct_ext.scan.networks.initialization import delta_orthogonal
 
 
@@ -29,7 +30,7 @@ def test_pads_like_tensorflow_so_that_published_weights_fit(
     size: int, kernel: int, stride: int
 ) -> None:
     """TensorFlow keeps ceil(size / stride) positions; the odd zero goes behind the input."""
-    before, after = _same_padding(size, kernel, stride)
+    before, after = same_padding(size, kernel, stride)
     assert (size + before + after - kernel) // stride + 1 == -(-size // stride)
     assert after - before in (0, 1)
 
