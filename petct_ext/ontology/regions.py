@@ -162,6 +162,11 @@ class RegionOntology(Mapping[str, Region]):
         """Returns the regions that no other contains: the whole body."""
         return frozenset(name for name, region in self._given.items() if not region.within)
 
+    @property
+    def is_packaged(self) -> bool:
+        """Whether these are the regions that come with the package."""
+        return self.path in (None, REGIONS_FILE)
+
     def main_regions(self) -> tuple[str, ...]:
         """Returns the outputs of the scan model (26 of the package's 94), in file order."""
         return tuple(name for name, region in self._given.items() if region.main)

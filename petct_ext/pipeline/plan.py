@@ -9,7 +9,6 @@ from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
 from petct_ext.ontology.option import ontology_arguments
-from petct_ext.ontology.regions import REGIONS_FILE
 
 __all__ = ["PROFILES", "Profile", "RunPlan", "require_cohort"]
 
@@ -87,7 +86,7 @@ class RunPlan(NamedTuple):
         Returns:
             A configuration file to put on top of the bundle's; nothing without ``--ontology``.
         """
-        if self.ontology.path in (None, REGIONS_FILE):
+        if self.ontology.is_packaged:
             return []
         document = {
             "_desc_": "Written by scripts/run_pipeline.py from the regions of --ontology.",

@@ -33,7 +33,7 @@ def test_without_metadata_those_of_the_bundle_are_read() -> None:
     """A bare parser (MONAI Label, onnx_export) is not told of metadata.json."""
     assert output_names({}, CONFIGS.parent) == REGIONS
     parser = ConfigParser()
-    parser.read_config(str(CONFIGS / "inference.json"))
+    parser.read_config(str(CONFIGS / "train.json"))
     parser["bundle_root"] = str(CONFIGS.parent)
     assert parser.get_parsed_content("regions") == REGIONS
 
@@ -50,20 +50,19 @@ def test_metadata_without_names_is_refused(channels: object, tmp_path: Path) -> 
 
 
 def test_another_output_is_one_more_line(tmp_path: Path) -> None:
-    """Network, data and table follow; regions of the user win."""
+    """The network that is trained follows; regions of the user win."""
     configs = Path(shutil.copytree(CONFIGS, tmp_path / "mine" / "configs"))
     metadata = json.loads((configs / "metadata.json").read_text())
     metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["26"] = "pancreas"
     (configs / "metadata.json").write_text(json.dumps(metadata))
-    for name in ("train", "inference"):
-        config = str(configs / f"{name}.json")
-        workflow = ConfigWorkflow(config_file=config, logging_file=False, workflow_type="infer")
-        assert workflow.parser.get_parsed_content("regions") == [*REGIONS, "pancreas"]
-        chosen = ConfigWorkflow(
-            config_file=config, logging_file=False, workflow_type="infer", regions=["liver"]
-        )
-        chosen.parser["network_def#encoder#width"] = 0.0625
-        assert chosen.parser.get_parsed_content("network_def").regions == ["liver"]
+    config = str(configs / "train.json")
+    workflow = ConfigWorkflow(config_file=config, logging_file=False, workflow_type="train")
+    assert workflow.parser.get_parsed_content("regions") == [*REGIONS, "pancreas"]
+    chosen = ConfigWorkflow(
+        config_file=config, logging_file=False, workflow_type="train", regions=["liver"]
+    )
+    chosen.parser["network_def#encoder#width"] = 0.0625
+    assert chosen.parser.get_parsed_content("network_def").regions == ["liver"]
 
 
 def test_export_from_python_finds_the_metadata_of_its_own_bundle(
@@ -78,9 +77,9 @@ def test_export_from_python_finds_the_metadata_of_its_own_bundle(
         "network_def#encoder#width": 0.0625,
         "network_def#encoder#last_stage": "mixed_3b",
     }
-    config = str(configs / "inference.json")
+    config = str(configs / "train.json")
     workflow = ConfigWorkflow(
-        config_file=config, logging_file=False, workflow_type="infer", **small
+        config_file=config, logging_file=False, workflow_type="train", **small
     )
     weights = workflow.parser.get_parsed_content("network_def").state_dict()
     torch.save(weights, tmp_path / "model.pt")

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
+from petct_ext.scan.networks.design import note_design
 from petct_ext.training.checkpoints import AtomicCheckpointSaver
 from petct_ext.training.resume import TrainingState
 from tests.bundles.test_bundles import BUNDLES, NAMES, TINY_TRAINING, datalist, workflow
+from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 __all__ = ["datalist"]
 
@@ -77,10 +80,14 @@ def test_switched_off_by_name_leaves_no_gap(
 
 
 def test_prediction_without_progress_bar(name: str, datalist: Path, tmp_path: Path) -> None:
+    outputs = ["liver"] if name == "scan_model" else ["dead_within_180_days"]
+    network = region_classifier(2, 1, width=0.0625, last_stage="mixed_3b", regions=outputs)
+    weights = note_design(network, windows=WINDOWS, grid=GRID).state_dict()
+    torch.save(weights, tmp_path / "model.pt")
     options = {
         "datalist": str(datalist),
         "output_dir": str(tmp_path),
-        "network_def#encoder#width": 0.0625,
+        "ckpt_path": str(tmp_path / "model.pt"),
     }
     off = {"named_handlers#progress_bar#_disabled_": True}
     steps = ready(name, "inference", "infer", **options, **off)

@@ -145,7 +145,8 @@ def test_device_places_and_workers_do_not_count(
 @pytest.mark.parametrize("name", ["scan_model", "mortality"])
 def test_every_part_of_the_network_counts_or_is_known_to_change_nothing(name: str) -> None:
     files = config_files(BUNDLES / name, "train", "demo")
-    parser = ConfigParser(ConfigParser.load_config_files(files))
+    parser = ConfigParser()
+    parser.read_config(files)
     network = parser.get_parsed_content("network_def")
     counted, all_options = counted_options(network), definition_of(network)
     assert all_options.keys() - counted.keys() == {"num_regions", "regions"}  # told elsewhere

@@ -17,6 +17,7 @@ from tests.package_regions import ONTOLOGY
 PACKAGE = REPOSITORY / "petct_ext"
 COMMANDS = sorted(p.stem for p in (PACKAGE / "commands").glob("*.py") if p.stem != "__init__")
 WITHOUT_REGIONS = {
+    "build_bundles",
     "check_exams",
     "check_suv",
     "export_model",
@@ -24,6 +25,7 @@ WITHOUT_REGIONS = {
     "make_splits",
     "make_survival_table",
     "prepare_exams",
+    "stamp_design",
 }
 DOORS = {"ontology/regions.py", "labeler/notebook/tool.py"}
 """Who may read the package's regions of its own accord; configurations do as well."""

@@ -80,7 +80,7 @@ def test_processes_give_what_one_gives(
 _SLOW_RUN = """
 import sys, time
 from pathlib import Path
-from petct_ext.dicom import archive
+from petct_ext.dicom.files import archive
 from petct_ext.dicom.files.headers import HeaderReader
 archive._CHUNK, archive._FLUSH_AFTER_FILES = 2, 2
 class Slow(HeaderReader):
