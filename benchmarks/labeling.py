@@ -36,8 +36,13 @@ from petct_ext.labeler.prediction import ReportPredictor
 from petct_ext.labeler.report_files import read_reports
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
-from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.items import (
+    SentenceTagger,
+    items_of_texts,
+    read_annotated_texts,
+    report_sentences,
+    tag_report,
+)
 from petct_ext.reports.readable import readable_text
 from petct_ext.reports.repeats import join_repeats
 from petct_ext.synthetic.diseases import sample_patients

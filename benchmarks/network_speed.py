@@ -36,8 +36,8 @@ from torch.nn import functional as F
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.scan.inferers import OpenVINOInferer
+from petct_ext.scan.networks.exported import fold_batch_norms
 from petct_ext.scan.networks.i3d import I3DEncoder
-from petct_ext.scan.networks.inference import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 
 REGIONS = 26

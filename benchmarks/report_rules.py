@@ -23,8 +23,8 @@ from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.context import rule_probability
 from petct_ext.reports.mentions import Mention, find_mentions
+from petct_ext.reports.rules import rule_probability
 from petct_ext.reports.sections import split_sections
 from petct_ext.reports.sentences import split_sentences
 

@@ -11,13 +11,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from monai.bundle import ConfigWorkflow
 
-from petct_ext.bundle.command_words import config_files, given_options, is_monai_command
+from petct_ext.bundle.settings import config_files, given_options, is_monai_command
 from petct_ext.errors import InputDataError
 
-__all__ = ["bundle_root"]
+__all__ = [
+    "REPOSITORY",
+    "bundle_root",
+    "config_files_of",
+]
 
 
 def bundle_root(name: str) -> str:
@@ -76,3 +81,12 @@ def _of_callers() -> Iterator[Path]:
 def _of_config_files(given: object) -> Iterator[Path]:
     for file in config_files(given):
         yield file.parent.parent
+
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+"""Folder with ``bundles`` and ``scripts``, beside the package."""
+
+
+def config_files_of(bundle: str, *names: str) -> tuple[Path, ...]:
+    """Returns files of a bundle's ``configs``; absolute paths stay what they are."""
+    return tuple(REPOSITORY / "bundles" / bundle / "configs" / name for name in names)

@@ -1,4 +1,4 @@
-"""Settings of a bundle as its user gives them, checked before anything slow begins.
+"""Settings of a bundle as given on the command line, checked before anything slow begins.
 
 MONAI takes any ``--key value`` of the command line, misspelt ones too, and hands words on as texts.
 """
@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from petct_ext.bundle.command_words import config_files, given_options, run_words
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json
 
 __all__ = [
     "check_command_line",
+    "config_files",
+    "given_options",
+    "is_monai_command",
     "is_on",
     "require_counts",
     "require_not_negative",
     "require_positive",
     "require_validation",
+    "run_words",
 ]
 
 # Options of MONAI's `run` itself.
@@ -180,3 +185,49 @@ def require_positive(**values: object) -> None:
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def config_files(given: object) -> list[Path]:
+    """Returns the paths that a value of ``--config_file`` holds.
+
+    Args:
+        given: a path, a list of paths, or fire's spelling of a list, ``"['a.json','b.json']"``.
+    """
+    files = given if isinstance(given, list | tuple) else str(given).strip("[]() ").split(",")
+    return [Path(str(file).strip("'\" ")) for file in files]
+
+
+def given_options() -> dict[str, str]:
+    """Returns the options of this process's command line, without the dashes, and their values."""
+    words, options = sys.argv[1:], {}
+    for i, word in enumerate(words):
+        if _is_option(word):
+            key, equals, value = word.lstrip("-").partition("=")
+            # Fire takes a hyphen for an underscore.
+            options[key.replace("-", "_")] = value if equals else "".join(words[i + 1 : i + 2])
+    return options
+
+
+def is_monai_command() -> bool:
+    """Whether this process is ``python -m monai.bundle``."""
+    return Path(sys.argv[0]).parts[-3:] == ("monai", "bundle", "__main__.py")
+
+
+def run_words() -> list[str] | None:
+    """Returns the words behind ``monai.bundle run`` that are no options, None if it is not run."""
+    if not is_monai_command() or sys.argv[1:2] != ["run"]:
+        return None
+    words, is_value = [], False
+    for word in sys.argv[2:]:
+        if _is_option(word):
+            is_value = "=" not in word
+        elif not is_value:
+            words.append(word)
+        else:
+            is_value = False
+    return words
+
+
+def _is_option(word: str) -> bool:
+    """Whether fire takes a word for an option: one dash or two, and no number behind."""
+    return re.match(r"--?[A-Za-z_+]", word) is not None

@@ -18,8 +18,7 @@ import pandas as pd
 from nibabel.affines import voxel_sizes
 
 from petct_ext.cohort.index import ExamIndex, write_index
-from petct_ext.dicom.files.free_text import without_dates
-from petct_ext.dicom.files.pseudonyms import Pseudonyms
+from petct_ext.dicom.files.identity import Pseudonyms, without_dates
 from petct_ext.dicom.volumes.nifti import NiftiUnits, nifti_grid
 from petct_ext.dicom.volumes.nifti_pairs import NEEDED_FOR_SUV
 from petct_ext.dicom.volumes.resampling import Grid
@@ -88,7 +87,7 @@ def index_nifti_pairs(
         manifest: table of the schema NIFTI_PAIRS.
         work: the work folder.
         salt: secret of the project for pseudonyms and shifts.
-        keep_ids: keep identifiers; see :class:`~petct_ext.dicom.files.pseudonyms.Pseudonyms`.
+        keep_ids: keep identifiers; see :class:`~petct_ext.dicom.files.identity.Pseudonyms`.
         shift_dates: shift the dates of each patient by up to a year.
 
     Returns:

@@ -38,7 +38,7 @@ from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import make_folder
 from petct_ext.ontology.option import add_ontology_option
-from petct_ext.pages.run_facts import read_run_facts
+from petct_ext.pages.run import read_run_facts
 from petct_ext.pages.survival import write_survival_page
 from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc

@@ -13,7 +13,7 @@ import argparse
 from typing import NoReturn
 
 from petct_ext.bundle.assembly import build_bundles
-from petct_ext.bundle.repository import REPOSITORY
+from petct_ext.bundle.root import REPOSITORY
 from petct_ext.cli import new_parser, run
 
 

@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from petct_ext.bundle.repository import REPOSITORY
+from petct_ext.bundle.root import REPOSITORY
 from petct_ext.cli import SOME_FAILED, new_parser, progress, run
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.figures.designs import draw_designs, draw_localization
@@ -41,8 +41,16 @@ from petct_ext.ontology import RegionOntology
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pages.designs import designs_page
 from petct_ext.pipeline.design_tables import RegionGroup, design_table, localization_table
-from petct_ext.pipeline.design_trainings import STUDY_SIZES, DesignStudy, Training, train_all
-from petct_ext.pipeline.designs import DESIGNS, REFERENCE_DESIGN, SINGLE_TASK, choose_designs
+from petct_ext.pipeline.designs import (
+    DESIGNS,
+    REFERENCE_DESIGN,
+    SINGLE_TASK,
+    STUDY_SIZES,
+    DesignStudy,
+    Training,
+    choose_designs,
+    train_all,
+)
 from petct_ext.pipeline.finetunings import RARE_REGIONS, usual_regions
 from petct_ext.scan.interpretation.localization import localize_exams, read_boxes
 from petct_ext.scan.interpretation.scan_model import load_scan_model

@@ -28,8 +28,8 @@ from petct_ext.labeler.comparison import (
     score_tagging,
 )
 from petct_ext.ontology.option import add_ontology_option
-from petct_ext.reports.annotated_texts import read_annotated_texts
-from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.reports.items import read_annotated_texts
+from petct_ext.reports.rules import RegexLabeler, RuleLabeler
 from petct_ext.tables.contract import write_csv
 
 

@@ -44,6 +44,7 @@ from petct_ext.statistics.evaluation import (
     EvaluationTables,
     evaluate_experiments,
 )
+from petct_ext.statistics.operating_points import Thresholds, choose_thresholds, fixed_threshold
 from petct_ext.statistics.predictions import (
     TARGET_KINDS,
     Experiment,
@@ -52,7 +53,6 @@ from petct_ext.statistics.predictions import (
     read_predictions,
     use_hand_labels,
 )
-from petct_ext.statistics.thresholds import Thresholds, choose_thresholds, fixed_threshold
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, read_table
 
 

@@ -22,8 +22,13 @@ def command(arguments: argparse.Namespace) -> None:
     from petct_ext.errors import InputDataError
     from petct_ext.files import require_file
     from petct_ext.scan.networks.design import read_design
-    from petct_ext.scan.networks.exported import compare_export, export_network, save_export
-    from petct_ext.scan.networks.inference import can_fold, fold_batch_norms
+    from petct_ext.scan.networks.exported import (
+        can_fold,
+        compare_export,
+        export_network,
+        fold_batch_norms,
+        save_export,
+    )
     from petct_ext.scan.networks.pretrained import check_weights
 
     config = ConfigParser()
@@ -38,12 +43,8 @@ def command(arguments: argparse.Namespace) -> None:
     in_channels, in_plane = network.in_channels, arguments.in_plane or design["grid"]["in_plane"]
     fold = can_fold(network) and not arguments.keep_batch_norms
     exported = fold_batch_norms(network) if fold else network
-    program = export_network(
-        exported,
-        in_channels=in_channels,
-        in_plane=in_plane,
-        batch_size=arguments.batch_size,
-    )
+    size = {"in_channels": in_channels, "in_plane": in_plane}
+    program = export_network(exported, **size, batch_size=arguments.batch_size)
     shape = (arguments.batch_size, in_channels, in_plane, in_plane)
     report = compare_export(network, program, shape=shape, depths=arguments.depths)
     difference = report["max_abs_difference"]["logits"]

@@ -19,7 +19,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from petct_ext.bundle.repository import REPOSITORY
+from petct_ext.bundle.root import REPOSITORY
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.files import make_folder, require_file
 from petct_ext.ontology.option import add_ontology_option

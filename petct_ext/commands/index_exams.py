@@ -26,7 +26,7 @@ from typing import NoReturn
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.cohort.index import count_reasons, index_exams
 from petct_ext.cohort.nifti_index import index_nifti_pairs
-from petct_ext.dicom.files.pseudonyms import load_or_make_salt
+from petct_ext.dicom.files.identity import load_or_make_salt
 
 
 def command(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.labeler.text_files import read_report_text
+from petct_ext.labeler.prediction import read_report_text
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.items import SentenceTagger, load_report_items, tag_report
 from petct_ext.tables.schemas import REPORTS, read_table

@@ -22,8 +22,8 @@ from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.prediction import describe_mentions
 from petct_ext.labeler.preparation import read_report_problems
-from petct_ext.labeler.text_files import describe_mentions
 from petct_ext.labels.weak_labels import write_weak_labels
 from petct_ext.ontology.option import add_ontology_option
 
@@ -51,7 +51,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def label_text_files(arguments: argparse.Namespace) -> int:
-    from petct_ext.labeler.text_files import choose_labeler, label_files  # loads torch
+    from petct_ext.labeler.prediction import choose_labeler, label_files  # loads torch
 
     labeler, told = choose_labeler(arguments.labeler, arguments.model_dir)
     found = label_files(arguments.text, labeler, arguments.ontology)

@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
-from petct_ext.cohort.hand_labels import hand_labels_by_exam, read_hand_labels
-from petct_ext.cohort.summary_codes import ABNORMAL_CODES, summary_code_labels
+from petct_ext.cohort.reader_labels import (
+    ABNORMAL_CODES,
+    hand_labels_by_exam,
+    read_hand_labels,
+    summary_code_labels,
+)
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.scan.data.datalist import build_datalist
 from petct_ext.tables.schemas import IDENTIFIERS, REPORTS, read_table

@@ -20,7 +20,7 @@ from typing import NoReturn
 import torch
 from tokenizers import Tokenizer
 
-from petct_ext.bundle.repository import REPOSITORY
+from petct_ext.bundle.root import REPOSITORY
 from petct_ext.cli import new_parser, run
 from petct_ext.labeler.comparison import MentionLabeler, compare_labelers
 from petct_ext.labeler.network import ReportClassifier
@@ -34,8 +34,8 @@ from petct_ext.labeler.shipped import (
 )
 from petct_ext.labeler.training import FitSettings
 from petct_ext.ontology.option import add_ontology_option
-from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
-from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.reports.items import items_of_texts, read_annotated_texts
+from petct_ext.reports.rules import RegexLabeler, RuleLabeler
 from petct_ext.tables.contract import write_csv
 
 ALONE = (1.0, 0.0, 0.0)

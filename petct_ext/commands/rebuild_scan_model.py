@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from petct_ext.bundle.repository import config_files_of
+from petct_ext.bundle.root import config_files_of
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder
@@ -29,7 +29,7 @@ from petct_ext.pipeline.designs import ARTIFICIAL
 from petct_ext.pipeline.steps import Step, bundle_command, run_steps
 from petct_ext.scan.networks.design import build_network, read_design
 from petct_ext.scan.networks.pretrained import check_weights
-from petct_ext.scan.networks.shipped_weights import save_half
+from petct_ext.scan.networks.stamping import save_half
 from petct_ext.statistics.predictions import as_experiments, read_predictions, use_hand_labels
 from petct_ext.statistics.region_table import region_table, write_region_table
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table

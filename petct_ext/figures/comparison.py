@@ -23,10 +23,9 @@ from petct_ext.figures.style import (
     judged_by,
 )
 from petct_ext.ontology import RegionOntology
-from petct_ext.statistics.bootstrap import percentile_interval
+from petct_ext.statistics.bootstrap import mean_over_tasks, percentile_interval
 from petct_ext.statistics.comparison import ALL_TASKS
 from petct_ext.statistics.region_table import RegionTable
-from petct_ext.statistics.resampling import mean_over_tasks
 
 __all__ = [
     "LinearFit",

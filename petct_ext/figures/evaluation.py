@@ -17,10 +17,15 @@ from petct_ext.figures.comparison import (
     draw_gain_by_balance,
     draw_grouped_bars,
 )
-from petct_ext.figures.detection import draw_by_region, draw_reliability, draw_roc_curves
+from petct_ext.figures.detection import (
+    draw_by_region,
+    draw_reliability,
+    draw_roc_curves,
+    draw_triage,
+    triage_tasks,
+)
 from petct_ext.figures.style import save_figure
 from petct_ext.figures.training import draw_auroc_by_training_size, draw_epochs_to_best
-from petct_ext.figures.worklist import draw_triage, triage_tasks
 from petct_ext.ontology import RegionOntology
 from petct_ext.statistics.evaluation import EvaluationOptions, EvaluationTables
 from petct_ext.statistics.predictions import Experiment

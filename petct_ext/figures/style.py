@@ -1,4 +1,8 @@
-"""How figures look, who judged what they show, and how they are written."""
+"""How figures look, who judged what they show, and how they are written.
+
+Colors are those of Okabe & Ito (2008), which people with color vision deficiency can tell apart;
+nothing is told by color alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""What the tokens of a mention attend to, layer by layer, by groups of words."""
+"""What the tokens of a mention attend to, layer by layer, by groups of words.
+
+After the supplementary figure of Eyuboglu et al. 2021: attention weights are averaged over the
+heads of a layer, the tokens of a mention, and all mentions. Attention shows where a layer takes
+its input from; it is no proof of what a word does to the result. For that see
+:mod:`petct_ext.interpretation.report_sentences`.
+
+Shapes: G groups, H heads, L tokens of a window, N layers.
+"""
 
 from __future__ import annotations
 
@@ -215,7 +223,7 @@ def token_offsets(
         tokenizer: that of the window.
         text: the sentence.
         token_ids: ids of the window, special tokens included, see
-            :class:`petct_ext.labeler.transforms.TokenizeReportd`.
+            :class:`petct_ext.labeler.tokens.TokenizeReportd`.
 
     Raises:
         InputDataError: if the window is not one of this sentence.

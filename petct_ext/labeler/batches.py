@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_RULE, MENTION_TOKENS, TOKEN_IDS
-from petct_ext.labeler.pretraining_pairs import POSITIONS, SEGMENTS, TARGET
+from petct_ext.labeler.pretraining import POSITIONS, SEGMENTS, TARGET
 
 __all__ = [
     "CollateWindows",
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class CollateWindows:
-    """Makes a batch of windows (see :class:`petct_ext.labeler.transforms.TokenizeReportd`).
+    """Makes a batch of windows (see :class:`petct_ext.labeler.tokens.TokenizeReportd`).
 
     Args:
         pad_id: token id that fills the rows of shorter windows.
@@ -88,7 +88,7 @@ def prepare_pretraining_batch(
     """Returns inputs, targets and further inputs of the domain pretraining for MONAI's engines.
 
     Args:
-        batchdata: result of :class:`petct_ext.labeler.pretraining_pairs.CollatePairs`.
+        batchdata: result of :class:`petct_ext.labeler.pretraining.CollatePairs`.
         device: where to put all.
         non_blocking: passed on to ``Tensor.to``.
         **kwargs: ignored; MONAI passes them on.

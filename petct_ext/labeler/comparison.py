@@ -1,4 +1,7 @@
-"""Compares report labelers on annotated reports, and scores what the tagger finds."""
+"""Compares report labelers on annotated reports, and scores what the tagger finds.
+
+Letters in shapes: M mentions, T texts, R regions.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ from petct_ext.arrays import Floats
 from petct_ext.labels.aggregation import region_probabilities
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.annotated_texts import AnnotatedText, items_of_texts
-from petct_ext.reports.items import SentenceTagger, tag_report
+from petct_ext.reports.items import AnnotatedText, SentenceTagger, items_of_texts, tag_report
 
 __all__ = [
     "MentionLabeler",

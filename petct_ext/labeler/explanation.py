@@ -22,7 +22,7 @@ from petct_ext.errors import InputDataError
 from petct_ext.keys import MENTION_PLACES, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.attention import token_offsets
 from petct_ext.labeler.prediction import ReportPredictor
-from petct_ext.labeler.transforms import mention_probabilities
+from petct_ext.labeler.tokens import mention_probabilities
 
 __all__ = ["ExplainedMention", "explain_mentions", "summarize_words"]
 

@@ -16,7 +16,7 @@ from petct_ext.reports.repeats import rows_of_mentions
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import MENTIONS as MENTIONS_TABLE
 from petct_ext.tables.schemas import write_table
-from petct_ext.training.epoch_saver import EpochSaver
+from petct_ext.training.savers import EpochSaver
 
 __all__ = ["MentionSaver", "MentionScoreSaver"]
 
@@ -28,7 +28,7 @@ class MentionSaver(EpochSaver[dict[str, Any]]):
     appears under its final name only when the epoch is complete.
 
     The evaluator must run in a single process, must not decollate, and must post-process with
-    :class:`petct_ext.labeler.transforms.MentionProbabilitiesd`.
+    :class:`petct_ext.labeler.tokens.MentionProbabilitiesd`.
 
     Args:
         path: the CSV file; its folder is created and an existing file is replaced.

@@ -50,7 +50,7 @@ class ReportClassifier(nn.Module):
 
     Attributes:
         blend: weights of the logits of model and rules, and an offset, (3,); (1, 0, 0) is the model
-            alone. See :func:`petct_ext.labeler.transforms.blend_with_rules`.
+            alone. See :func:`petct_ext.labeler.tokens.blend_with_rules`.
 
     Raises:
         InputDataError: if the encoder does not exist, cannot be read, does not fit the

@@ -26,8 +26,7 @@ from petct_ext.reports.items import (
 )
 from petct_ext.reports.repeats import join_repeats
 from petct_ext.reports.rows import read_text_rows
-from petct_ext.tables.contract import write_csv
-from petct_ext.tables.parquet_files import is_parquet, read_parquet, text_columns
+from petct_ext.tables.contract import is_parquet, read_parquet, text_columns, write_csv
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table, write_table
 
 __all__ = ["ReportTexts", "items_to_label", "read_reports", "write_report_labels"]

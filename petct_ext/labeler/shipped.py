@@ -14,13 +14,13 @@ from tokenizers import Tokenizer
 
 from petct_ext.labeler.network import ReportClassifier, begin_model_folder
 from petct_ext.labeler.offline_encoder import OFFLINE_ENCODER
+from petct_ext.labeler.tokens import blend_with_rules
 from petct_ext.labeler.training import (
     FitSettings,
     fit_labeler,
     items_of_sentences,
     network_probabilities,
 )
-from petct_ext.labeler.transforms import blend_with_rules
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.repeats import place_of_mention
@@ -58,7 +58,7 @@ class Recipe:
             of ten real mentions are abnormal, four of ten of our own: with too few of our own the
             network takes what is abnormal for usual, and specificity falls.
         blend: weights of network, rules and offset, see
-            :func:`petct_ext.labeler.transforms.blend_with_rules`.
+            :func:`petct_ext.labeler.tokens.blend_with_rules`.
         seed: of everything random.
     """
 

@@ -21,8 +21,8 @@ from petct_ext.errors import InputDataError
 from petct_ext.keys import MENTION_LABEL, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.batches import CollateWindows, prepare_report_batch
 from petct_ext.labeler.network import ReportClassifier
-from petct_ext.labeler.transforms import TokenizeReportd, mention_probabilities
-from petct_ext.reports.context import rule_probability
+from petct_ext.labeler.tokens import TokenizeReportd, mention_probabilities
+from petct_ext.reports.rules import rule_probability
 from petct_ext.synthetic.reports.labeling_sentences import LabelingSentence, vary_places
 from petct_ext.training.loss import MaskedBCEWithLogitsLoss
 

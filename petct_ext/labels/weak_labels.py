@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from petct_ext.cohort.hand_labels import read_hand_labels
+from petct_ext.cohort.reader_labels import read_hand_labels
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json
 from petct_ext.labels.aggregation import UnmentionedPolicy, exam_labels, label_prevalence

@@ -10,10 +10,8 @@ import pandas as pd
 
 from petct_ext.files import read_json
 from petct_ext.ontology import RegionOntology
-from petct_ext.pages.cells import rounded
-from petct_ext.pages.inputs import not_written, read_free_table, read_if_there
-from petct_ext.pages.pictures import read_picture
-from petct_ext.pages.rendering import KeyFigure, PageSection
+from petct_ext.pages.inputs import not_written, read_free_table, read_if_there, read_picture
+from petct_ext.pages.rendering import KeyFigure, PageSection, rounded
 from petct_ext.tables.schemas import EXAMS, PREPARED, SERIES, SPLITS
 
 __all__ = ["cohort_section", "label_section", "overlay_section"]

@@ -7,9 +7,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from petct_ext.pages.cells import Cell, interval, limits, one_number, rounded, words
-from petct_ext.pages.pictures import Picture
-from petct_ext.pages.rendering import KeyFigure, PageSection
+from petct_ext.pages.inputs import Picture
+from petct_ext.pages.rendering import (
+    Cell,
+    KeyFigure,
+    PageSection,
+    interval,
+    limits,
+    one_number,
+    rounded,
+    words,
+)
 from petct_ext.statistics.predictions import TARGET_KINDS
 from petct_ext.statistics.region_statistics import AUROC, STATISTICS, Statistic
 

@@ -11,10 +11,16 @@ import pandas as pd
 from petct_ext.figures.evaluation import SavedFigure, save_figures
 from petct_ext.files import write_text
 from petct_ext.ontology import RegionOntology
-from petct_ext.pages.cells import limits, rounded, with_intervals
 from petct_ext.pages.detection import FIGURES, about_targets, detection_section
-from petct_ext.pages.pictures import Picture, read_figure
-from petct_ext.pages.rendering import KeyFigure, PageSection, render
+from petct_ext.pages.inputs import Picture, read_figure
+from petct_ext.pages.rendering import (
+    KeyFigure,
+    PageSection,
+    limits,
+    render,
+    rounded,
+    with_intervals,
+)
 from petct_ext.statistics.comparison import ALL_TASKS, NULL_HYPOTHESES
 from petct_ext.statistics.evaluation import EvaluationOptions, EvaluationTables, write_tables
 from petct_ext.statistics.predictions import TARGET_KINDS, Experiment

@@ -15,13 +15,11 @@ from petct_ext.cohort.workers import run_in_processes
 from petct_ext.dicom.volumes.conversion import SUV_BW
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.errors import InputDataError
-from petct_ext.figures.exam_quality import draw_histograms
-from petct_ext.figures.thumbnails import draw_thumbnails
+from petct_ext.figures.exam_quality import draw_histograms, draw_thumbnails
 from petct_ext.files import make_folder, read_json, write_text
-from petct_ext.pages.cells import rounded
-from petct_ext.pages.pictures import embed, embed_figure
-from petct_ext.pages.rendering import KeyFigure, PageSection, render
-from petct_ext.pages.run_facts import read_run_facts
+from petct_ext.pages.inputs import embed, embed_figure
+from petct_ext.pages.rendering import KeyFigure, PageSection, render, rounded
+from petct_ext.pages.run import read_run_facts
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import EXAMS, PREPARED, read_table
 

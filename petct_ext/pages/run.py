@@ -1,4 +1,4 @@
-"""One self-contained page with everything that a run has found.
+"""The page of a run: everything that it has found, and what its manifests say of how.
 
 The page asks for nothing from outside: pictures, style and script are part of it. Whatever is not
 there is named, with the reason, so that a reader never takes a missing part for a good result.
@@ -7,25 +7,29 @@ there is named, with the reason, so that a reader never takes a missing part for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from petct_ext.errors import InputDataError
-from petct_ext.files import write_text
+from petct_ext.files import read_json, write_text
 from petct_ext.ontology import RegionOntology
-from petct_ext.pages.cells import rounded
 from petct_ext.pages.cohort import cohort_section, label_section, overlay_section
 from petct_ext.pages.detection import DETECTION, FIGURES, detection_section
-from petct_ext.pages.inputs import not_written, read_free_table
-from petct_ext.pages.pictures import find_figures
-from petct_ext.pages.rendering import KeyFigure, PageSection, render
-from petct_ext.pages.run_facts import RunFacts, read_run_facts
+from petct_ext.pages.inputs import find_figures, not_written, read_free_table
+from petct_ext.pages.rendering import KeyFigure, PageSection, render, rounded
 from petct_ext.pages.survival import brief_survival_section
 from petct_ext.statistics.predictions import TARGET_KINDS
 
-__all__ = ["build_page", "write_page"]
+__all__ = [
+    "RunFacts",
+    "StepFacts",
+    "build_page",
+    "read_run_facts",
+    "write_page",
+]
 
 _TITLE = "Whole-body FDG-PET/CT: what this run found"
 
@@ -137,3 +141,61 @@ def _missing_section(facts: RunFacts, sections: Sequence[PageSection]) -> PageSe
     ]
     rows += [{"what": what, "why": why} for part in sections for what, why in part.missing]
     return PageSection("missing", "Not on this page", {"rows": rows})
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """One step: when it began (ISO time or ``""``), how long it took (s) or why it was skipped."""
+
+    title: str
+    started: str
+    seconds: float | None
+    skipped: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Facts about a run; ``is_artificial`` if ``cohort.json`` or a manifest says so."""
+
+    steps: tuple[StepFacts, ...]
+    is_artificial: bool
+
+
+def read_run_facts(work: str | Path) -> RunFacts:
+    """Reads ``cohort.json`` and ``manifests/*.json`` of a work folder, as far as they exist.
+
+    Raises:
+        InputDataError: if one is not a JSON object or states no number of seconds.
+    """
+    work = Path(work)
+    paths = sorted((work / "manifests").glob("*.json"))
+    documents = [(path, _read_object(path)) for path in paths]
+    cohort = work / "cohort.json"
+    facts = [document for _, document in documents]
+    if cohort.is_file():
+        facts.append(_read_object(cohort))
+    steps = [_step(path, document) for path, document in documents]
+    return RunFacts(
+        steps=tuple(sorted(steps, key=lambda step: (step.started == "", step.started))),
+        is_artificial=any(bool(document.get("artificial")) for document in facts),
+    )
+
+
+def _step(path: Path, document: dict[str, Any]) -> StepFacts:
+    seconds = document.get("seconds")
+    if seconds is not None and not isinstance(seconds, (int, float)):
+        raise InputDataError(f"{path}: seconds is {seconds!r}, not a number; run the step again.")
+    title = str(document.get("title") or document.get("step") or path.stem)
+    return StepFacts(
+        title=title,
+        started=str(document.get("started") or "")[:19],
+        seconds=None if seconds is None else float(seconds),
+        skipped=str(document.get("skipped") or ""),
+    )
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise InputDataError(f"{path} is not a JSON object; run the step that writes it again.")
+    return document

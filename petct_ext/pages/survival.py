@@ -11,10 +11,16 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_text
-from petct_ext.pages.cells import interval, one_number, rounded, with_intervals
-from petct_ext.pages.inputs import not_written, read_free_table
-from petct_ext.pages.pictures import find_figures
-from petct_ext.pages.rendering import KeyFigure, PageSection, render
+from petct_ext.pages.inputs import find_figures, not_written, read_free_table
+from petct_ext.pages.rendering import (
+    KeyFigure,
+    PageSection,
+    interval,
+    one_number,
+    render,
+    rounded,
+    with_intervals,
+)
 
 __all__ = ["brief_survival_section", "build_survival_page", "write_survival_page"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK
+from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, require_file
 from petct_ext.ontology import RegionOntology

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from petct_ext.bundle.repository import REPOSITORY, config_files_of
+from petct_ext.bundle.root import REPOSITORY, config_files_of
 from petct_ext.pipeline.plan import RunPlan
 from petct_ext.pipeline.steps import Step, bundle_command
 

@@ -10,8 +10,12 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
-from petct_ext.scan.networks.exported import LEAST_SLICES, export_network
-from petct_ext.scan.networks.inference import can_fold, fold_batch_norms
+from petct_ext.scan.networks.exported import (
+    LEAST_SLICES,
+    can_fold,
+    export_network,
+    fold_batch_norms,
+)
 
 __all__ = [
     "ExamInferer",

@@ -1,19 +1,22 @@
-"""Area under the ROC curve and its bootstrap distribution, on NumPy arrays.
+"""Areas under the ROC curve and their bootstrap distributions, of arrays and of experiments.
 
 Letters in shapes: N exams, B bootstrap draws, S seeds, K quantities. A draw is a vector of weights:
 how often each exam occurs in it. The area of a draw then is a weighted Mann-Whitney statistic,
 which needs one sort in all instead of one per draw; the result is the same as resampling rows.
+
+Letters in shapes: S seeds, T tasks, N exams, B bootstrap draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from petct_ext.arrays import Floats
+from petct_ext.statistics.predictions import Experiment
 
 __all__ = [
     "auroc",
@@ -21,10 +24,11 @@ __all__ = [
     "draw_weights",
     "mean_auroc_draws",
     "mean_draws",
+    "mean_over_tasks",
     "percentile_interval",
+    "resample_areas",
     "weight_blocks",
 ]
-
 
 _LARGEST_TABLE: Final = 20_000_000
 """Pairs of exams, or weights, that are held in memory at a time."""
@@ -259,3 +263,55 @@ def _scores_by_class(prob: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats
     if bool(((labels != 0) & (labels != 1) & ~np.isnan(labels)).any()):
         raise ValueError("target must hold 0, 1 or NaN only; threshold probabilistic labels first.")
     return scores[labels == 1], scores[labels == 0]
+
+
+def resample_areas(experiments: Sequence[Experiment], *, num_draws: int, seed: int) -> list[Floats]:
+    """Draws patients (exams if none are known) with replacement and computes every area.
+
+    Args:
+        experiments: predictions with targets.
+        num_draws: number of draws B.
+        seed: seed of the draws. All tasks and seeds of an experiment see the same draws, and so do
+            experiments on the same exams, so that differences between them can be formed.
+
+    Returns:
+        Mean areas over seeds (T, B) of each experiment; NaN where a draw lacks a class.
+    """
+    groups: dict[bytes, list[int]] = {}
+    for i, experiment in enumerate(experiments):
+        groups.setdefault("\0".join(experiment.clusters).encode(), []).append(i)
+    parts: list[list[Floats]] = [[] for _ in experiments]
+    for group in groups.values():
+        blocks = weight_blocks(
+            experiments[group[0]].clusters,
+            num_draws=num_draws,
+            generator=np.random.default_rng(seed),
+        )
+        for weights in blocks:
+            for i in group:
+                parts[i].append(_areas(experiments[i], weights))
+    return [np.concatenate(blocks, axis=1) for blocks in parts]
+
+
+def mean_over_tasks(values: npt.ArrayLike) -> Floats:
+    """Returns the mean over the first axis without NaN; NaN where there is nothing else.
+
+    Example:
+        >>> mean_over_tasks([[0.5, float("nan")], [0.75, float("nan")]]).tolist()
+        [0.625, nan]
+    """
+    table = np.asarray(values, dtype=np.float64)
+    defined = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, table, 0).sum(axis=0) / defined.sum(axis=0))
+
+
+def _areas(experiment: Experiment, weights: npt.NDArray[np.float32]) -> Floats:
+    rows = []
+    for target, probs in zip(experiment.target, experiment.prob.transpose(1, 0, 2), strict=True):
+        known = ~np.isnan(target)
+        if known.any():
+            rows.append(mean_auroc_draws(probs[:, known], target[known], weights[known]))
+        else:
+            rows.append(np.full(weights.shape[1], np.nan))
+    return np.stack(rows)

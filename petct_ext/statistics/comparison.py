@@ -15,7 +15,7 @@ import pandas as pd
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
-from petct_ext.statistics.bootstrap import auroc, percentile_interval
+from petct_ext.statistics.bootstrap import auroc, mean_over_tasks, percentile_interval
 from petct_ext.statistics.delong import DeLongResult, delong_test
 from petct_ext.statistics.permutation import (
     PermutationResult,
@@ -27,7 +27,6 @@ from petct_ext.statistics.permutation import (
 )
 from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_table import RegionTable
-from petct_ext.statistics.resampling import mean_over_tasks
 
 __all__ = [
     "ALL_TASKS",

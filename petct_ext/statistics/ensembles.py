@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 
 from petct_ext.arrays import Floats
-from petct_ext.statistics.bootstrap import auroc, percentile_interval
+from petct_ext.statistics.bootstrap import (
+    auroc,
+    mean_over_tasks,
+    percentile_interval,
+    resample_areas,
+)
 from petct_ext.statistics.comparison import ALL_TASKS
 from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_table import RegionTable
-from petct_ext.statistics.resampling import mean_over_tasks, resample_areas
 
 __all__ = ["as_ensemble", "ensemble_table"]
 

@@ -12,9 +12,9 @@ import pandas as pd
 from petct_ext.statistics.alignment import experiment_pairs
 from petct_ext.statistics.comparison import compare_experiments
 from petct_ext.statistics.ensembles import ensemble_table
+from petct_ext.statistics.operating_points import Thresholds, fixed_threshold
 from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_table import RegionTable, region_table, write_region_table
-from petct_ext.statistics.thresholds import Thresholds, fixed_threshold
 from petct_ext.statistics.worklist import triage_table
 from petct_ext.tables.contract import write_csv
 

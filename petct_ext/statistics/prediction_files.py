@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from petct_ext.errors import InputDataError
-from petct_ext.tables.parquet_files import is_parquet, read_parquet
+from petct_ext.tables.contract import is_parquet, read_parquet
 from petct_ext.tables.schemas import PREDICTIONS, Column, Kind, read_table
 
 __all__ = ["read_prediction_file"]

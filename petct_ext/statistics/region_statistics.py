@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Final
 
 from petct_ext.arrays import Floats
-from petct_ext.statistics.bootstrap import auroc
+from petct_ext.statistics.bootstrap import auroc, resample_areas
 from petct_ext.statistics.calibration import brier_score, expected_calibration_error
 from petct_ext.statistics.delong import delong_interval
 from petct_ext.statistics.operating_points import (
@@ -24,7 +24,6 @@ from petct_ext.statistics.operating_points import (
     average_precision,
     operating_point,
 )
-from petct_ext.statistics.resampling import resample_areas
 
 __all__ = ["AUROC", "STATISTICS", "ScoredTask", "Statistic"]
 

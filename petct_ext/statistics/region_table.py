@@ -18,11 +18,10 @@ import pandas as pd
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
-from petct_ext.statistics.bootstrap import mean_draws, percentile_interval
+from petct_ext.statistics.bootstrap import mean_draws, mean_over_tasks, percentile_interval
+from petct_ext.statistics.operating_points import Thresholds, fixed_threshold
 from petct_ext.statistics.predictions import Experiment
 from petct_ext.statistics.region_statistics import AUROC, STATISTICS, ScoredTask
-from petct_ext.statistics.resampling import mean_over_tasks
-from petct_ext.statistics.thresholds import Thresholds, fixed_threshold
 from petct_ext.tables.contract import write_csv
 
 __all__ = ["RegionTable", "region_table", "write_region_table"]

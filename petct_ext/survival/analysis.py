@@ -14,8 +14,6 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import CoxModel, fit_cox, likelihood_ratio_test
-from petct_ext.survival.importance import wald_importance
-from petct_ext.survival.mortality_scores import mortality_model_auroc
 from petct_ext.survival.patients import (
     AnalysisOptions,
     Patients,
@@ -28,13 +26,14 @@ from petct_ext.survival.performance import (
     Predictor,
     concordance_numbers,
     horizon_scores,
+    mortality_model_auroc,
     patient_weights,
 )
 from petct_ext.survival.proportional_hazards import (
     ProportionalHazards,
     check_proportional_hazards,
 )
-from petct_ext.survival.univariable import single_variable_models
+from petct_ext.survival.single_variables import single_variable_models, wald_importance
 
 __all__ = ["AnalysisOptions", "SurvivalAnalysis", "analyze_survival", "mortality_model_auroc"]
 

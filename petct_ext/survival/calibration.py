@@ -11,9 +11,9 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 from petct_ext.survival.cox import fit_cox
+from petct_ext.survival.discrimination import brier_at
 from petct_ext.survival.outcomes import status_at
 from petct_ext.survival.survival_curves import survival_at
-from petct_ext.survival.time_dependent import brier_at
 
 __all__ = ["Calibration", "calibration_at", "calibration_slope"]
 

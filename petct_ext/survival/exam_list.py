@@ -1,4 +1,26 @@
-"""A group's own list of exams with follow-up, checked and made into the survival table."""
+"""A group's own list of exams with follow-up, checked and made into the survival table.
+
+For cohorts that did not come through the steps of this package. One row per exam:
+
+============================  ======================================================================
+``exam_id``, ``patient_id``   pseudonyms; predictions are joined by ``exam_id``
+``exam_date``                 YYYY-MM-DD
+``split``                     training, validation or test; one for all exams of a patient
+``death_date``,               YYYY-MM-DD or empty, the same for all exams of a patient, one row of
+``last_contact_date``         whom is enough; or instead ``time_days`` and ``event`` (1 death, 0
+                              censored), from that exam on
+``age``                       at the exam: DICOM age (061Y, 018M, 61Y) or years; may be empty
+``sex``, ``indication``,      may be empty or absent
+``summary_code``
+============================  ======================================================================
+
+Rules, none of them silent: each patient counts once, with the last exam; of two exams on one day,
+that whose id sorts last, told in the log; a date that stands in some rows of a patient counts for
+all of them, told in the log; rows of a patient that state different dates, ends of follow-up (by
+more than a day) or events, and durations that differ from the dates, are errors, also where only
+durations are used; an empty age stays missing, and the analysis leaves that
+patient out, counts and lists it; an age that cannot be read is an error.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +34,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from petct_ext.cohort.exam_rows import age_years
+from petct_ext.cohort.index import age_years
 from petct_ext.errors import InputDataError
 from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day
 from petct_ext.survival.table import require_one_split

@@ -23,7 +23,7 @@ from petct_ext.files import atomic_path, make_folder, read_json, write_json, wri
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.outcomes import sample_outcome
-from petct_ext.synthetic.patients import Exam, Patient
+from petct_ext.synthetic.patients import Exam, Patient, with_sides
 from petct_ext.synthetic.phantoms.anatomy import build_body
 from petct_ext.synthetic.phantoms.dicom_encoding import new_study, patient_id, study_uid
 from petct_ext.synthetic.phantoms.dicom_files import (
@@ -49,7 +49,6 @@ from petct_ext.synthetic.phantoms.scanner import (
 )
 from petct_ext.synthetic.phantoms.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
 from petct_ext.synthetic.reports.writing import Report, write_report
-from petct_ext.synthetic.sides import with_sides
 
 __all__ = ["PROJECT_SALT", "write_cohort"]
 

@@ -1,4 +1,4 @@
-"""Tables with a contract: types, required columns, keys, and errors for people.
+"""Tables with a contract: types, required columns, keys, CSV and Parquet, and errors for people.
 
 Every table is a CSV file in UTF-8, or a Parquet file where its name ends in ``.parquet``. An empty
 cell is a missing value. A column that no schema names is kept, so that a group may carry its own
@@ -11,14 +11,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import atomic_path
-from petct_ext.tables.parquet_files import is_parquet, read_parquet, text_columns, write_parquet
 
-__all__ = ["Column", "Kind", "Schema", "read_table", "write_csv", "write_table"]
+__all__ = [
+    "Column",
+    "Kind",
+    "Schema",
+    "is_parquet",
+    "read_parquet",
+    "read_table",
+    "text_columns",
+    "write_csv",
+    "write_parquet",
+    "write_table",
+]
 
 
 class Kind(StrEnum):
@@ -219,3 +230,61 @@ def _require_unique(table: pd.DataFrame, schema: Schema, path: Path) -> None:
             f"{path}, line {first + 2}: {', '.join(key)} repeat an earlier line "
             f"({int(repeated.sum())} repeats); the {schema.name} table has one line for each."
         )
+
+
+_SUFFIXES: Final = (".parquet", ".pq")
+_REMEDY: Final = "needs pyarrow: pip install 'petct_ext[parquet]', or use CSV"
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Whether a path names a Parquet file (``.parquet``, ``.pq``)."""
+    return Path(path).suffix.lower() in _SUFFIXES
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Reads a Parquet file; columns keep their types and have names of type str.
+
+    Raises:
+        InputDataError: if the file is missing or damaged, or pyarrow is not installed.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputDataError(f"{path} does not exist; check the path.") from None
+    except ImportError:
+        raise InputDataError(f"{path} is a Parquet file, which {_REMEDY}.") from None
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputDataError(f"{path} cannot be read as Parquet: {first}.") from None
+    return table.rename(columns=str)
+
+
+def text_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the cells as they would stand in a CSV file: str, missing values "".
+
+    Whole numbers have no decimal point, also in a column that pandas made a float because of
+    missing values.
+    """
+    return pd.DataFrame({name: table[name].map(_cell).astype(object) for name in table.columns})
+
+
+def write_parquet(table: pd.DataFrame, path: str | Path) -> None:
+    """Writes a table.
+
+    Raises:
+        InputDataError: if pyarrow is not installed.
+    """
+    try:
+        table.to_parquet(path, index=False)
+    except ImportError:
+        raise InputDataError(f"{path}: writing Parquet {_REMEDY}.") from None
+
+
+def _cell(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK
+from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK
 from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
-from petct_ext.scan.networks.region_names import stored_regions
+from petct_ext.scan.networks.design import stored_regions
 from petct_ext.tables.schemas import PREDICTIONS, read_table
 from tests.bundles.test_bundles import (  # noqa: F401 - datalist and scan_model are fixtures
     BUNDLES,

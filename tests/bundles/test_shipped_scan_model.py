@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from petct_ext.ontology import RegionOntology
-from petct_ext.scan.networks.region_names import stored_regions
+from petct_ext.scan.networks.design import stored_regions
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 from tests.conftest import REPOSITORY

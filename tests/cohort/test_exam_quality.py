@@ -15,7 +15,7 @@ from PIL import Image
 
 from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read_volumes
 from petct_ext.errors import InputDataError
-from petct_ext.figures.thumbnails import draw_thumbnails
+from petct_ext.figures.exam_quality import draw_thumbnails
 
 SPACING = (4.0, 4.0, 4.0)
 GRID = {"shape": [80, 80, 160], "affine": np.diag([4.0, 4.0, 4.0, 1.0]).tolist()}

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from petct_ext.cohort.exam_rows import age_years
-from petct_ext.cohort.index import count_reasons, index_exams
+from petct_ext.cohort.index import age_years, count_reasons, index_exams
 from petct_ext.cohort.preparation import prepare_exams
 from petct_ext.dicom.volumes.conversion import GridChoice
 from petct_ext.errors import InputDataError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK, summary_code_labels
+from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK, summary_code_labels
 from petct_ext.errors import InputDataError
 from petct_ext.scan.data.datalist import build_datalist
 from tests.package_regions import ONTOLOGY

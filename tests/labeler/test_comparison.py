@@ -10,9 +10,9 @@ import pytest
 
 from petct_ext.labeler.comparison import MentionLabeler, compare_labelers, list_errors
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.annotated_texts import AnnotatedText
-from petct_ext.reports.baseline import RegexLabeler, RuleLabeler
+from petct_ext.reports.items import AnnotatedText
 from petct_ext.reports.repeats import place_of_mention
+from petct_ext.reports.rules import RegexLabeler, RuleLabeler
 
 
 def annotated(name: str, text: str, *mentions: tuple[str, str, int]) -> AnnotatedText:

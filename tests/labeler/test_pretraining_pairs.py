@@ -10,15 +10,17 @@ import torch
 from petct_ext.errors import InputDataError
 from petct_ext.keys import TOKEN_IDS
 from petct_ext.labeler.batches import prepare_pretraining_batch
-from petct_ext.labeler.pretraining import PretrainingLoss, ReportPretrainer, save_encoder
-from petct_ext.labeler.pretraining_pairs import (
+from petct_ext.labeler.pretraining import (
     POSITIONS,
     SEGMENTS,
     TARGET,
     CollatePairs,
+    PretrainingLoss,
     RandMaskedPaird,
+    ReportPretrainer,
     pair_places,
     pretraining_documents,
+    save_encoder,
 )
 from petct_ext.labeler.vocabulary import load_tokenizer
 from tests.reports.phantom_reports import write_phantom_reports

@@ -6,7 +6,7 @@ import math
 
 from petct_ext.labeler.comparison import score_tagging
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.annotated_texts import AnnotatedText
+from petct_ext.reports.items import AnnotatedText
 
 TEXT = "HISTORY: Lung cancer.\nFINDINGS: Avid left lung and liver. The flimflam is normal."
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.tokens import split_windows, token_span
 from petct_ext.labeler.vocabulary import learn_vocabulary
-from petct_ext.labeler.windows import split_windows, token_span
 
 TEXT = "uptake in the left hilar node and liver with SUVmax 3.5 is not seen"
 WORDS = TEXT.split()

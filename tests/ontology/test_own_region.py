@@ -22,12 +22,11 @@ from petct_ext.scan.data.datalist import build_datalist, load_datalist
 from petct_ext.statistics.predictions import as_experiments
 from petct_ext.statistics.region_table import region_table, write_region_table
 from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.patients import Lesion
+from petct_ext.synthetic.patients import Lesion, with_sides
 from petct_ext.synthetic.phantoms.anatomy import build_body
 from petct_ext.synthetic.phantoms.images import place_lesions
 from petct_ext.synthetic.phantoms.truth import box_rows
 from petct_ext.synthetic.reports.writing import write_report
-from petct_ext.synthetic.sides import with_sides
 from petct_ext.tables.schemas import LABELS, read_table
 from tests.conftest import REPOSITORY
 from tests.package_regions import ONTOLOGY

@@ -11,8 +11,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
-from petct_ext.pages.cells import interval, rounded
-from petct_ext.pages.rendering import templates
+from petct_ext.pages.rendering import interval, rounded, templates
 from petct_ext.pages.run import build_page, write_page
 from tests.package_regions import ONTOLOGY
 

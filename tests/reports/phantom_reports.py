@@ -9,8 +9,8 @@ import pandas as pd
 
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.diseases import sample_patients
+from petct_ext.synthetic.patients import with_sides
 from petct_ext.synthetic.reports.writing import write_report
-from petct_ext.synthetic.sides import with_sides
 from petct_ext.tables.schemas import ANNOTATIONS, HAND_LABELS, IDENTIFIERS, REPORTS, SPLITS
 from petct_ext.tables.schemas import write_table as write
 from tests.package_regions import ONTOLOGY

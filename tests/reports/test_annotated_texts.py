@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.reports.annotated_texts import items_of_texts, read_annotated_texts
+from petct_ext.reports.items import items_of_texts, read_annotated_texts
 
 TEXT = "HISTORY: liver cancer. FINDINGS: Liver normal."
 

@@ -12,7 +12,7 @@ import torch
 from petct_ext.errors import InputDataError
 from petct_ext.keys import MENTION_LABEL, MENTION_PLACES, MENTION_TOKENS, TOKEN_IDS
 from petct_ext.labeler.batches import CollateWindows
-from petct_ext.labeler.transforms import TokenizeReportd
+from petct_ext.labeler.tokens import TokenizeReportd
 from petct_ext.labeler.vocabulary import learn_vocabulary
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import (

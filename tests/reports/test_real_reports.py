@@ -8,8 +8,8 @@ import pytest
 
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.context import rule_probability
 from petct_ext.reports.mentions import find_mentions
+from petct_ext.reports.rules import rule_probability
 from petct_ext.reports.sections import split_sections
 from petct_ext.reports.sentences import split_sentences
 from tests.conftest import SHARED

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from petct_ext.labeler.text_files import shipped_model
+from petct_ext.labeler.prediction import shipped_model
 from tests.conftest import REPOSITORY
 from tests.reports.phantom_reports import write_phantom_reports
 

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petct_ext.errors import InputDataError
-from petct_ext.figures.worklist import draw_triage, triage_tasks
+from petct_ext.figures.detection import draw_triage, triage_tasks
 from petct_ext.statistics.bootstrap import auroc
 from petct_ext.statistics.ensembles import as_ensemble, ensemble_table
-from petct_ext.statistics.operating_points import operating_point
-from petct_ext.statistics.predictions import as_experiments, read_predictions
-from petct_ext.statistics.region_table import region_table
-from petct_ext.statistics.thresholds import (
+from petct_ext.statistics.operating_points import (
     choose_thresholds,
     fixed_threshold,
+    operating_point,
     threshold_for_sensitivity,
 )
+from petct_ext.statistics.predictions import as_experiments, read_predictions
+from petct_ext.statistics.region_table import region_table
 from petct_ext.statistics.worklist import (
     fraction_unread,
     number_needed_to_read,

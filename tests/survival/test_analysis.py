@@ -14,7 +14,7 @@ from petct_ext.pages.survival_files import write_analysis
 from petct_ext.survival.analysis import AnalysisOptions, analyze_survival, mortality_model_auroc
 from petct_ext.survival.patients import select_patients
 from petct_ext.survival.performance import why_no_interval
-from petct_ext.survival.univariable import single_variable_models
+from petct_ext.survival.single_variables import single_variable_models
 from tests.package_regions import ONTOLOGY
 
 OPTIONS = AnalysisOptions(regions=("liver", "lungs"), num_bootstrap=200, ontology=ONTOLOGY)

@@ -10,7 +10,7 @@ from lifelines.datasets import load_rossi
 from petct_ext.errors import InputDataError
 from petct_ext.statistics.permutation import holm
 from petct_ext.survival.cox import CoxModel, fit_cox
-from petct_ext.survival.importance import wald_importance
+from petct_ext.survival.single_variables import wald_importance
 
 
 @pytest.fixture(scope="module")

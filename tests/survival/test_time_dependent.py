@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petct_ext.statistics.bootstrap import auroc, draw_weights
-from petct_ext.survival.outcomes import status_at
-from petct_ext.survival.time_dependent import (
+from petct_ext.survival.discrimination import (
     brier_at,
     censoring_survival,
     time_dependent_auroc,
     time_dependent_auroc_draws,
 )
+from petct_ext.survival.outcomes import status_at
 
 PATIENTS = st.lists(
     st.tuples(st.integers(0, 8), st.integers(0, 1), st.integers(0, 4)), min_size=1, max_size=25

@@ -11,7 +11,7 @@ from ignite.engine import Engine
 
 from petct_ext.errors import InputDataError, OutputError
 from petct_ext.tables.schemas import PREDICTIONS, read_table
-from petct_ext.training.prediction_saver import PredictionSaver
+from petct_ext.training.savers import PredictionSaver
 
 TASKS = ["liver", "spine"]
 Batch = list[dict[str, Any]]

@@ -21,7 +21,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
 from petct_ext.dicom.files.element_scan import scan_elements
-from petct_ext.dicom.files.free_text import identity_words, without_identity
+from petct_ext.dicom.files.identity import identity_words, without_identity
 from petct_ext.dicom.series.enhanced import flat_header, frame_positions, is_enhanced
 
 __all__ = [

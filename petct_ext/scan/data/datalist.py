@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from petct_ext.cohort.summary_codes import SUMMARY_CODE_TASK
+from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK
 from petct_ext.dicom.volumes.conversion import SUV_BW
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json, write_json
@@ -189,10 +189,10 @@ def build_datalist(
         labels: weak labels, one column per region; None writes exams without labels, all of them
             in the section ``test``, for prediction only.
         other_labels: further labels by exam and name, e.g. of
-            :func:`petct_ext.cohort.summary_codes.summary_code_labels`; exams without them have
+            :func:`petct_ext.cohort.reader_labels.summary_code_labels`; exams without them have
             none.
         hand_labels: a reader's labels by exam and region, kept apart from the weak ones; see
-            :func:`petct_ext.cohort.hand_labels.hand_labels_by_exam`.
+            :func:`petct_ext.cohort.reader_labels.hand_labels_by_exam`.
         any_units: see :func:`usable_exams`.
 
     Returns:

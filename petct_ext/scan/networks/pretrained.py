@@ -13,10 +13,16 @@ from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import require_file
-from petct_ext.scan.networks.design import find_other_design, regions_remedy, without_design
+from petct_ext.scan.networks.design import (
+    find_other_design,
+    find_other_regions,
+    metadata_of,
+    regions_remedy,
+    stored_regions,
+    without_design,
+)
 from petct_ext.scan.networks.kinetics import load_kinetics
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.region_names import find_other_regions, metadata_of, stored_regions
 from petct_ext.training.checkpoints import read_checkpoint
 
 __all__ = ["check_weights", "load_encoder", "load_regions", "load_start"]

@@ -15,9 +15,13 @@ from petct_ext.bundle.settings import is_on
 from petct_ext.errors import InputDataError
 from petct_ext.scan.networks.attention_heads import RegionAttentionHead
 from petct_ext.scan.networks.definition import definition_of
-from petct_ext.scan.networks.design import find_other_design, write_design
+from petct_ext.scan.networks.design import (
+    find_other_design,
+    find_other_regions,
+    names_in,
+    write_design,
+)
 from petct_ext.scan.networks.encoder import Encoder, require_encoder
-from petct_ext.scan.networks.region_names import find_other_regions, names_in
 
 __all__ = ["RegionClassifier"]
 

@@ -1,4 +1,14 @@
-"""Digital patients made of analytic organs, scaled by sex, height and weight."""
+"""Digital patients made of analytic organs, scaled by sex, height and weight.
+
+Positions are RAS+ in mm: x grows towards the patient's right, y towards the front, z towards the
+head, so the liver has x > 0 and the spleen x < 0 (DICOM's LPS negates x and y). The origin lies on
+the midline at the height of the eyes.
+
+The shapes of the reference adult are data (``anatomy.json``, sizes after ICRP Publication 89); the
+spine and the ribs are computed. A shape later in the list is painted over earlier ones.
+
+Entries have the form of those in ``anatomy.json`` and are in reference coordinates.
+"""
 
 from __future__ import annotations
 

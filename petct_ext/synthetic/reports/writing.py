@@ -1,4 +1,16 @@
-"""Free-text reports on digital exams, with every mention of a region known."""
+"""Free-text reports on digital exams, with every mention of a region known.
+
+A report says what the exam holds, in the varied language of real ones: headings and layouts of
+several departments, American or British spelling, measurements in mm or cm, lists, negatives,
+normal uptake, incidental findings, comparisons with the exam before, hedged statements, wrapped
+lines and the odd typing error. Lesions with ``mentioned=False`` are neither described nor denied,
+and neither are the regions around them. It holds no name, identifier or date of birth.
+
+Summary codes (``Exam.summary_code``; rule in :mod:`petct_ext.synthetic.summary_codes`):
+1 no significant abnormality; 2 abnormal, previously noted; 4 possible significant abnormality or
+change, may need action; 9 abnormal in many regions, action needed. About half of the reports end
+in a line with the code.
+"""
 
 from __future__ import annotations
 

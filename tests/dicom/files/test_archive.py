@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from petct_ext.dicom.files import archive as archive_module
-from petct_ext.dicom.files.archive import read_archive
-from petct_ext.dicom.files.header_cache import HeaderCache
+from petct_ext.dicom.files.archive import HeaderCache, read_archive
 from petct_ext.dicom.files.headers import UnreadFile
 from petct_ext.dicom.files.walk import FileStamp, walk_files
 from tests.dicom.slices import write_slices

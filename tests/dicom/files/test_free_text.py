@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.dicom.files.free_text import REMOVED, identity_words, without_dates, without_identity
+from petct_ext.dicom.files.identity import REMOVED, identity_words, without_dates, without_identity
 
 WORDS = identity_words(["Müller-Lüdenscheidt^Jo=山田^太郎"], ["MRN4711"], "19500102")
 

@@ -17,14 +17,14 @@ from petct_ext.scan.networks.definition import build, definition_of, plain
 from petct_ext.scan.networks.design import (
     build_encoder,
     build_network,
+    copy_metadata,
     note_design,
     read_design,
     read_start,
 )
-from petct_ext.scan.networks.inference import fold_batch_norms
+from petct_ext.scan.networks.exported import fold_batch_norms
 from petct_ext.scan.networks.pretrained import check_weights, load_start
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.region_names import copy_metadata
 from petct_ext.scan.networks.stamping import stamp_design
 from petct_ext.training.checkpoints import AtomicCheckpointSaver
 from tests.scan.networks.patch_encoder import PatchEncoder

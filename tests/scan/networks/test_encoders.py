@@ -15,9 +15,13 @@ from petct_ext.errors import InputDataError
 from petct_ext.scan.interpretation.maps import attention_map, evidence_map
 from petct_ext.scan.networks.definition import definition_of
 from petct_ext.scan.networks.encoder import Encoder
-from petct_ext.scan.networks.exported import compare_export, export_network
+from petct_ext.scan.networks.exported import (
+    can_fold,
+    compare_export,
+    export_network,
+    fold_batch_norms,
+)
 from petct_ext.scan.networks.i3d import I3DEncoder
-from petct_ext.scan.networks.inference import can_fold, fold_batch_norms
 from petct_ext.scan.networks.kinetics import load_kinetics
 from petct_ext.scan.networks.pretrained import check_weights, load_encoder
 from petct_ext.scan.networks.region_classifier import RegionClassifier

@@ -13,10 +13,10 @@ from petct_ext.scan.networks.exported import (
     LEAST_SLICES,
     compare_export,
     export_network,
+    fold_batch_norms,
     load_exported,
     save_export,
 )
-from petct_ext.scan.networks.inference import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 from tests.scan.networks.region_networks import region_classifier
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from petct_ext.scan.networks.i3d import I3DEncoder
-from petct_ext.scan.networks.inception import same_padding
-from petct_ext.scan.networks.initialization import delta_orthogonal
+from petct_ext.scan.networks.inception import delta_orthogonal, same_padding
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 8), (64, 32, 16), (50, 40, 20)])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from petct_ext.scan.networks.inference import fold_batch_norms
+from petct_ext.scan.networks.exported import fold_batch_norms
 from petct_ext.scan.networks.region_classifier import RegionClassifier
 from tests.scan.networks.region_networks import region_classifier
 

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from petct_ext.errors import InputDataError
-from petct_ext.scan.networks.design import build_network, note_design, read_design
+from petct_ext.scan.networks.design import build_network, note_design, read_design, stored_regions
 from petct_ext.scan.networks.pretrained import check_weights
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.region_names import stored_regions
-from petct_ext.scan.networks.shipped_weights import save_half
+from petct_ext.scan.networks.stamping import save_half
 from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 REGIONS = ["full", "liver", "spine"]

@@ -19,7 +19,7 @@ from petct_ext.keys import (
     REFERENCE,
     TOKEN_IDS,
 )
-from petct_ext.labeler.transforms import (
+from petct_ext.labeler.tokens import (
     MentionProbabilitiesd,
     TokenizeReportd,
     blend_with_rules,

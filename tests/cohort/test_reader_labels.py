@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from petct_ext.cohort.hand_labels import hand_labels_by_exam, read_hand_labels
+from petct_ext.cohort.reader_labels import hand_labels_by_exam, read_hand_labels
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
 

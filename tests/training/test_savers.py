@@ -9,7 +9,7 @@ import pytest
 from ignite.engine import Engine
 
 from petct_ext.files import write_text
-from petct_ext.training.epoch_saver import EpochSaver
+from petct_ext.training.savers import EpochSaver
 
 
 class _SumSaver(EpochSaver[int]):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports.context import assert_mention, rule_probability
+from petct_ext.reports.rules import assert_mention, rule_probability
 
 
 def unmark(marked: str) -> tuple[str, int, int]:

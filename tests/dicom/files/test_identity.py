@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.dicom.files.pseudonyms import (
+from petct_ext.dicom.files.identity import (
     Pseudonyms,
     date_shift_days,
     load_or_make_salt,

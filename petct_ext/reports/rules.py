@@ -1,4 +1,4 @@
-"""What a sentence says about the regions it names, by rules.
+"""What a sentence says about the regions it names, by rules and by the paper's baseline.
 
 The baseline that the trained labeler has to beat, and a labeler for groups without annotations.
 Cue phrases are data (``cues.json``); their scope follows ConText (Harkema et al., J Biomed
@@ -8,6 +8,7 @@ Inform 2009): a cue speaks of what follows or precedes it, up to a break such as
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -16,9 +17,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from petct_ext.files import read_json
+from petct_ext.reports.repeats import place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
 
-__all__ = ["Assertion", "assert_mention", "rule_probability"]
+__all__ = [
+    "NEGATION_WORDS",
+    "Assertion",
+    "RegexLabeler",
+    "RuleLabeler",
+    "assert_mention",
+    "rule_probability",
+]
 
 
 class Assertion(StrEnum):
@@ -232,3 +241,88 @@ def _rules() -> _Rules:
 def _any_of(phrases: list[str]) -> re.Pattern[str]:
     ordered = sorted(phrases, key=len, reverse=True)
     return re.compile(rf"(?<!\w)(?:{'|'.join(ordered)})(?!\w)", flags=re.IGNORECASE)
+
+
+NEGATION_WORDS: Final = (
+    "no",
+    "not",
+    "without",
+    "physiologic",
+    "physiological",
+    "unremarkable",
+    "normal",
+    "negative",
+    "resolved",
+    "absent",
+    "absence",
+    "free of",
+    "clear",
+    "symmetric",
+    "benign",
+    "nonspecific",
+)
+"""Words after which a sentence is taken for normal (own list after the kind of word that Eyuboglu
+et al. 2021 name; the paper does not print its list)."""
+
+
+class RegexLabeler:
+    """Labels mentions by words of negation anywhere in their sentence.
+
+    It has the interface of :class:`petct_ext.labeler.prediction.ReportPredictor`, so that
+    both can be compared by one command (``scripts/compare_labelers.py``).
+
+    Args:
+        words: phrases of negation; case does not matter.
+
+    Example:
+        >>> RegexLabeler().probability("No uptake in the liver.")
+        0.0
+        >>> RegexLabeler().probability("Intense uptake in the liver.")
+        1.0
+    """
+
+    def __init__(self, words: Iterable[str] = NEGATION_WORDS) -> None:
+        ordered = sorted(set(words), key=len, reverse=True)
+        phrases = "|".join(re.escape(word) for word in ordered)
+        self._negated = re.compile(rf"(?<!\w)(?:{phrases})(?!\w)", flags=re.IGNORECASE)
+
+    def probability(self, sentence: str, *, section: str = "findings") -> float:
+        """Returns 0 or 1: whether what the sentence names is said to be abnormal."""
+        if section not in TAGGED_SECTIONS:
+            return 0.0
+        return 0.0 if self._negated.search(sentence) else 1.0
+
+    def predict(self, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Returns one row of the table MENTIONS per mention, sorted by exam and place.
+
+        Args:
+            items: see :func:`petct_ext.reports.items.tag_report`.
+        """
+        return _sorted_rows(
+            {
+                **place_of_mention(item, mention),
+                "probability": self.probability(item["text"], section=item["section"]),
+            }
+            for item in items
+            for mention in item["mentions"]
+        )
+
+
+class RuleLabeler:
+    """Labels mentions by the cue phrases of :mod:`petct_ext.reports.rules`."""
+
+    def predict(self, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Returns one row of the table MENTIONS per mention, sorted by exam and place.
+
+        Args:
+            items: see :func:`petct_ext.reports.items.tag_report`; their ``rule`` is used.
+        """
+        return _sorted_rows(
+            {**place_of_mention(item, mention), "probability": float(mention["rule"])}
+            for item in items
+            for mention in item["mentions"]
+        )
+
+
+def _sorted_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"]))

@@ -1,8 +1,8 @@
-"""Cox models of a single variable each, for comparison with the multivariable model."""
+"""Cox models of a single variable each, and how much each group of covariates adds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.statistics.permutation import holm
 from petct_ext.survival.covariates import (
     median_probabilities,
     with_regions,
 )
-from petct_ext.survival.cox import fit_cox
+from petct_ext.survival.cox import CoxModel, fit_cox
 from petct_ext.survival.discrimination import concordance
 from petct_ext.survival.partial_likelihood import Ties
 from petct_ext.survival.patients import Patients, Selection
 
-__all__ = ["single_variable_models"]
+__all__ = [
+    "single_variable_models",
+    "wald_importance",
+]
 
 _COLUMNS: Final = (
     "variable",
@@ -144,3 +147,51 @@ def _one(
         {"variable": variable, **{str(k): v for k, v in record.items()}, **whole}
         for record in model.coefficients.to_dict("records")
     ]
+
+
+def wald_importance(model: CoxModel, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Computes Wald's chi-square of each group less its degrees of freedom.
+
+    The chi-square tests that all effects of the group are 0, given the other covariates. Less its
+    degrees of freedom (its expectation under that hypothesis) it can be compared between groups of
+    different size (Harrell, Regression Modeling Strategies, section 5.4); 0 or below means no sign
+    of an effect. Groups that carry the same information share it and may both look unimportant.
+
+    Args:
+        model: the model; with a penalty the values are approximate.
+        groups: names of covariates by the name of their group; groups may overlap.
+
+    Returns:
+        One row per group, in the order given: ``group``, ``covariates``, ``chi_square``,
+        ``degrees_of_freedom``, ``importance`` (chi-square less degrees of freedom), ``p``.
+
+    Raises:
+        InputDataError: if a group is empty or names a covariate that the model does not have.
+    """
+    effects = model.coefficients["log_hazard_ratio"].to_numpy(dtype=np.float64)
+    rows = []
+    for group, members in groups.items():
+        for member in members:
+            if member not in model.covariates:
+                raise InputDataError(
+                    f"group {group!r}: the model has no covariate {member!r}."
+                    f"{did_you_mean(member, model.covariates)}"
+                )
+        if not members:
+            raise InputDataError(f"group {group!r} has no covariate; leave it out.")
+        chosen = [model.covariates.index(member) for member in members]
+        effect = effects[chosen]
+        chi_square = float(
+            effect @ np.linalg.solve(model.covariance[np.ix_(chosen, chosen)], effect)
+        )
+        rows.append(
+            {
+                "group": group,
+                "covariates": "; ".join(members),
+                "chi_square": chi_square,
+                "degrees_of_freedom": len(members),
+                "importance": chi_square - len(members),
+                "p": float(stats.chi2.sf(chi_square, len(members))),
+            }
+        )
+    return pd.DataFrame(rows)
