@@ -39,28 +39,26 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-parser = new_parser(__doc__)
-parser.add_argument("out", type=Path, help="folder of the cohort; new, empty, or begun before")
-parser.add_argument("--patients", type=int, default=160, help="how many (default: 160)")
-parser.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
-parser.add_argument(
-    "--size",
-    choices=sorted(SCAN_SIZES),
-    default="small",
-    help="small: about 4 MB per exam; full: as a scanner, about 170 MB per exam (default: small)",
-)
-parser.add_argument(
-    "--workers",
-    type=int,
-    default=available_cores(),
-    help="processes; full size needs about 1 GB in each (default: all cores)",
-)
-parser.add_argument(
-    "--annotated", type=int, default=60, help="reports that are judged (default: 60)"
-)
-parser.add_argument("--masks", action="store_true", help="write truth/masks as well")
-add_ontology_option(parser)
-
-
 def main() -> NoReturn:
+    parser = new_parser(__doc__)
+    parser.add_argument("out", type=Path, help="folder of the cohort; new, empty, or begun before")
+    parser.add_argument("--patients", type=int, default=160, help="how many (default: 160)")
+    parser.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
+    parser.add_argument(
+        "--size",
+        choices=sorted(SCAN_SIZES),
+        default="small",
+        help="small: about 4 MB per exam; full: as a scanner, about 170 MB per exam (default: small)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=available_cores(),
+        help="processes; full size needs about 1 GB in each (default: all cores)",
+    )
+    parser.add_argument(
+        "--annotated", type=int, default=60, help="reports that are judged (default: 60)"
+    )
+    parser.add_argument("--masks", action="store_true", help="write truth/masks as well")
+    add_ontology_option(parser)
     run(command, parser)
