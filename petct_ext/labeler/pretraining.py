@@ -1,8 +1,6 @@
 """Domain pretraining of a BERT-like encoder: pairs of sentences, masked words, the network.
 
 Shapes: B pairs of sentences, L tokens, P masked positions, V tokens of the vocabulary.
-
-Shapes: B pairs, L tokens, P masked positions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """What a detector does at a threshold, and thresholds chosen on one split for another.
 
-Letters in shapes: N exams.
-
 Letters in shapes: S seeds, T tasks, N exams.
 """
 

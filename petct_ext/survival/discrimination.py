@@ -1,7 +1,5 @@
 """Discrimination of risks: Harrell's concordance, and areas at a horizon.
 
-Letters in shapes: N patients, B draws.
-
 Letters in shapes: N patients, B bootstrap draws.
 
 Who is last seen alive before the horizon has no known status there. Inverse probability of
