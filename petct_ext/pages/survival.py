@@ -139,7 +139,7 @@ def _scored_on(summary: Mapping[str, Any]) -> str:
 
 
 def _added_value(folder: Path, summary: Mapping[str, Any]) -> PageSection:
-    regions = ", ".join(summary["regions"]) or "no region"
+    regions = ", ".join(summary["region_titles"]) or "no region"
     gain = summary["c_index_gain_ci"] or (None, None)
     limits = f"95 % CI {rounded(gain[0])} to {rounded(gain[1])}"
     p = rounded(summary["likelihood_ratio_test"]["p"])
