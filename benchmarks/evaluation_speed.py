@@ -23,8 +23,9 @@ from sklearn.metrics import roc_auc_score
 
 from petct_ext.cli import new_parser, run
 from petct_ext.ontology import RegionOntology
+from petct_ext.pages.evaluation import write_evaluation
 from petct_ext.statistics.alignment import align_experiments
-from petct_ext.statistics.evaluation import ReportOptions, evaluate_experiments, write_report
+from petct_ext.statistics.evaluation import EvaluationOptions, evaluate_experiments
 from petct_ext.statistics.predictions import Experiment, as_experiments, read_predictions
 
 ONTOLOGY = RegionOntology.default()
@@ -83,7 +84,7 @@ def seconds_of_plain_loop(experiments: list[Experiment], *, rounds: int, sample:
 
 def main(arguments: argparse.Namespace) -> None:
     logging.getLogger("petct_ext").setLevel(logging.ERROR)
-    options = ReportOptions(num_bootstrap=arguments.rounds, num_rounds=arguments.rounds)
+    options = EvaluationOptions(num_bootstrap=arguments.rounds, num_rounds=arguments.rounds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_predictions(folder, arguments)
@@ -96,7 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
         read = time.perf_counter()
         tables = evaluate_experiments(experiments, options)
         computed = time.perf_counter()
-        write_report(experiments, tables, folder / "report", options=options, ontology=ONTOLOGY)
+        write_evaluation(experiments, tables, folder / "report", options=options, ontology=ONTOLOGY)
         end = time.perf_counter()
         whole_s = end - start
         print(

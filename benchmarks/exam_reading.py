@@ -37,14 +37,14 @@ def make_exam(folder: Path, *, num_slices: int) -> None:
     from petct_ext.synthetic.diseases import sample_patients
     from petct_ext.synthetic.phantoms.dicom_encoding import new_study
     from petct_ext.synthetic.phantoms.dicom_files import write_ct_series, write_pet_series
-    from petct_ext.synthetic.phantoms.images import Grid
+    from petct_ext.synthetic.phantoms.images import VoxelGrid
 
     rng = np.random.default_rng(0)
     patient = sample_patients(1, seed=0)[0]
     study = new_study(patient, patient.exams[0], seed=0)
     for kind, size, mm in (("ct", 512, 0.9765625), ("pet", 128, 5.46875)):
         corner = -(size - 1) * mm / 2
-        grid = Grid((size, size, num_slices), (mm, mm, 3.27), (corner, corner, 0.0))
+        grid = VoxelGrid((size, size, num_slices), (mm, mm, 3.27), (corner, corner, 0.0))
         x = np.linspace(-1, 1, size, dtype=np.float32)
         body = (x[:, None] / 0.7) ** 2 + (x[None] / 0.5) ** 2 < 1
         noise = rng.normal(0, 0.1, grid.shape).astype(np.float32)

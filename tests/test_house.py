@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,3 +90,14 @@ def test_logger_has_one_spelling() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if "= logging.getLogger(__name__)" in line:
                 assert line == "_LOGGER = logging.getLogger(__name__)", name_of(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_what_is_imported_from_the_package_exists(path: Path) -> None:
+    """Benchmarks import inside of functions, where neither mypy nor another test looks."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("petct_ext"):
+            module = importlib.import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                if not hasattr(module, name):
+                    importlib.import_module(f"{node.module}.{name}")
