@@ -48,7 +48,7 @@ def main() -> NoReturn:
         "--size",
         choices=sorted(SCAN_SIZES),
         default="small",
-        help="small: about 4 MB per exam; full: as a scanner, about 170 MB (default: small)",
+        help="small: about 4 MB per exam; full: as a scanner, about 170 MB per exam",
     )
     parser.add_argument(
         "--workers",

@@ -3,7 +3,7 @@
 After the supplementary figure of Eyuboglu et al. 2021: attention weights are averaged over the
 heads of a layer, the tokens of a mention, and all mentions. Attention shows where a layer takes
 its input from; it is no proof of what a word does to the result. For that see
-:mod:`petct_ext.interpretation.report_sentences`.
+:mod:`petct_ext.labeler.explanation`.
 
 Shapes: G groups, H heads, L tokens of a window, N layers.
 """

@@ -59,7 +59,7 @@ def prepare_report_batch(
     """Returns inputs and targets for MONAI's trainer and evaluator.
 
     Args:
-        batchdata: result of :class:`petct_ext.reports.items.CollateWindows`.
+        batchdata: result of :class:`petct_ext.labeler.batches.CollateWindows`.
         device: where to put both.
         non_blocking: passed on to ``Tensor.to``.
         **kwargs: ignored; MONAI passes them on.

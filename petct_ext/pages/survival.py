@@ -139,7 +139,7 @@ def _scored_on(summary: Mapping[str, Any]) -> str:
 
 
 def _added_value(folder: Path, summary: Mapping[str, Any]) -> PageSection:
-    regions = ", ".join(summary["region_titles"]) or "no region"
+    regions = ", ".join(_titles(summary)) or "no region"
     gain = summary["c_index_gain_ci"] or (None, None)
     limits = f"95 % CI {rounded(gain[0])} to {rounded(gain[1])}"
     p = rounded(summary["likelihood_ratio_test"]["p"])
@@ -154,6 +154,11 @@ def _added_value(folder: Path, summary: Mapping[str, Any]) -> PageSection:
         "figures": find_figures(folder, "importance"),
     }
     return PageSection("added-value", "What predictions add", data, figures)
+
+
+def _titles(summary: Mapping[str, Any]) -> list[str]:
+    """Returns how the regions are written; by their names in summaries of version 0.1."""
+    return list(summary.get("region_titles") or summary["regions"])
 
 
 def _c_index_figure(summary: Mapping[str, Any]) -> KeyFigure:
@@ -174,7 +179,7 @@ def _brief_figures(summary: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
 
 def _measures(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     on, test = _scored_on(summary), summary["likelihood_ratio_test"]
-    regions = ", ".join(summary["region_titles"]) or "no region"
+    regions = ", ".join(_titles(summary)) or "no region"
     slope = "1: effects hold; below 1: over-fitted"
     rows = [
         _measure("c-index without predictions", summary, "c_index_without_regions", note=on),

@@ -195,7 +195,12 @@ def _train_scan_model(plan: RunPlan) -> Step:
         "train_scan_model",
         "Train the scan model on the weak labels",
         _bundle("scan_model", configs, options | folders, run_id="training"),
-        (work / "datalist.json", work / "prepared.csv", *config_files_of("scan_model", *configs)),
+        (
+            work / "datalist.json",
+            work / "prepared.csv",
+            # metadata.json names the outputs
+            *config_files_of("scan_model", *configs, "metadata.json"),
+        ),
         (folder / "model.pt",),
     )
 

@@ -106,7 +106,10 @@ def listed_stations(match: re.Match[str]) -> list[tuple[int, int, str]]:
 
 
 def code_region(match: re.Match[str]) -> list[tuple[int, int, str]]:
-    """Returns ``(start, end, region)`` of a number with or without a letter, if it is a station."""
+    """Returns ``(start, end, region)`` of a number with or without a letter, if it is a station.
+
+    The span ends with the letter, which gives the side.
+    """
     region = _STATIONS.get(int(match[1]))
     return [] if region is None else [(match.start(), match.end(), region)]
 

@@ -1,9 +1,10 @@
 """Areas under the ROC curve and their bootstrap distributions, of arrays and of experiments.
 
-Letters in shapes: N exams, B bootstrap draws, S seeds, T tasks, K quantities. A draw is a vector of
-weights: how often each exam occurs in it. The area of a draw then is a weighted Mann-Whitney
-    statistic,
-which needs one sort in all instead of one per draw; the result is the same as resampling rows.
+Letters in shapes: N exams, B bootstrap draws, S seeds, T tasks, K quantities.
+
+A draw is a vector of weights: how often each exam occurs in it. The area of a draw then is a
+weighted Mann-Whitney statistic, which needs one sort in all instead of one per draw; the result is
+the same as resampling rows.
 """
 
 from __future__ import annotations

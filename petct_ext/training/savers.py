@@ -68,7 +68,7 @@ class EpochSaver(ABC, Generic[_Item]):
 class PredictionSaver(EpochSaver[dict[str, object]]):
     """Ignite handler that writes one row per exam and output.
 
-    The table is what passes predictions on: ``petct_ext.evaluation``, ``petct_ext.survival`` and
+    The table is what passes predictions on: ``petct_ext.statistics``, ``petct_ext.survival`` and
     figures read it. ``target`` is the label of the datalist, empty where unknown, and
     ``target_kind`` says where it comes from. Values are probabilities in full precision. The file
     appears under its name only when the epoch is complete.

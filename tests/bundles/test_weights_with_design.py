@@ -93,13 +93,15 @@ def test_weights_of_another_design_predict_with_nothing_on_top(
     assert table["task"].tolist() == ["liver", "spine"] * 2
 
 
+@pytest.mark.parametrize("below", [("train",), ("train", "finetune")])
 def test_weights_of_another_design_are_scored_with_nothing_on_top(
+    below: tuple[str, ...],
     datalist: Path,  # noqa: F811
     other_model: Path,
     tmp_path: Path,
 ) -> None:
     options = places(tmp_path, datalist) | {"ckpt_path": str(other_model)}
-    run(BUNDLES / "scan_model", "train", "evaluate", **(PLAIN | options))
+    run(BUNDLES / "scan_model", *below, "evaluate", **(PLAIN | options))
     assert "val_mean_auroc" in (tmp_path / "metrics.csv").read_text()
 
 

@@ -96,7 +96,7 @@ def test_missing_and_malformed_results_are_told(folder: Path, tmp_path: Path) ->
     with pytest.raises(InputDataError, match=r"survival_summary\.json"):
         build_survival_page(tmp_path)
     (tmp_path / "survival_summary.json").write_text("{}")
-    with pytest.raises(InputDataError, match="lacks or misstates 'region_titles'"):
+    with pytest.raises(InputDataError, match="lacks or misstates 'regions'"):
         build_survival_page(tmp_path)
     (tmp_path / "survival_summary.json").write_bytes(
         (folder / "survival_summary.json").read_bytes()

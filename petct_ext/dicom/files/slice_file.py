@@ -6,6 +6,7 @@ series is shared between their headers, so that it is converted once.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -90,12 +91,12 @@ class SliceReader:
             raise
         except RecursionError:
             raise InputDataError(
-                "it has sequences nested deeper than 16 levels; it is damaged."
+                "its sequences are nested too deeply to be read; it is damaged."
             ) from None
         except Exception as error:
+            kind = "an element is cut" if isinstance(error, struct.error) else type(error).__name__
             raise InputDataError(
-                f"it cannot be read ({type(error).__name__}); it may be cut or no DICOM. Export "
-                "the series again."
+                f"it cannot be read ({kind}); it may be cut or no DICOM. Export the series again."
             ) from None
 
     def _shared(self, dataset: pydicom.Dataset) -> Elements:

@@ -1,4 +1,4 @@
-// Shows what petct_ext.notebook.tool sends and sends back answers. All text is set as text, not HTML.
+// Shows what petct_ext.labeler.notebook.tool sends and sends back answers. All text is set as text, not HTML.
 
 const KEYS = ["1", "2", "3", "4"];
 const UNDO = ["u", "U"];

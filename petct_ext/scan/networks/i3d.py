@@ -72,7 +72,8 @@ class I3DEncoder(nn.Module):
 
     With 7 x 7 x 7 kernels of stride 2 and poolings the strides are 32, 32 and 8: 26 x 7 x 7
     positions for 208 slices of 224 x 224. The paper rounds L / 8; the network rounds up.
-    Random weights are those of :func:`~petct_ext.scan.networks.inception.delta_orthogonal`.
+    Random weights are those of :func:`~petct_ext.scan.networks.inception.delta_orthogonal`;
+    weights of a checkpoint replace them.
 
     References:
         Carreira & Zisserman. Quo vadis, action recognition? CVPR 2017.

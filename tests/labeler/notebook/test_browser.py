@@ -3,7 +3,7 @@
 Needs the extras ``notebook`` and ``browser-test`` and an installed Chromium::
 
     pip install -c constraints.txt -e '.[test,notebook,browser-test]'
-    python -m pytest tests/notebook/test_browser.py
+    python -m pytest tests/labeler/notebook/test_browser.py
 """
 
 from __future__ import annotations
