@@ -5,10 +5,12 @@ MONAI takes any ``--key value`` of the command line, misspelt ones too, and hand
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,7 +72,7 @@ def check_command_line() -> None:
         is_known = any(_has(document, _parts(option)) for document in documents)
         if name in _OF_MONAI or name.startswith("_meta_") or is_known:
             continue
-        hint = did_you_mean(name, known) if name not in known else ""
+        hint = _meant(option, documents) if name in known else did_you_mean(name, known)
         raise InputDataError(
             f"--{option} is no setting of {', '.join(file.name for file in files)}.{hint}"
         )
@@ -109,10 +111,46 @@ def _has(document: Mapping[str, Any], parts: Sequence[str]) -> bool:
         elif isinstance(node, Mapping) and part in node:
             node = node[part]
         elif isinstance(node, Mapping):
-            return "_target_" in node or not node  # {} is there to be filled
+            return _takes(node, part)
         else:
             return isinstance(node, str)  # a reference or an expression
     return True
+
+
+def _takes(component: Mapping[str, Any], argument: str) -> bool:
+    """Whether a component has an argument, or may have it; ``{}`` is there to be filled."""
+    if not component or argument.startswith("_"):
+        return True
+    arguments = _arguments_of(component.get("_target_"))
+    return "_target_" in component and (arguments is None or argument in arguments)
+
+
+def _arguments_of(target: object) -> list[str] | None:
+    """Returns the arguments of a component of ours; None if others are possible."""
+    place, _, name = str(target).rpartition(".")
+    if not place.startswith("petct_ext."):
+        return None
+    parameters = inspect.signature(getattr(import_module(place), name)).parameters
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    return None if takes_any else list(parameters)
+
+
+def _meant(option: str, documents: Sequence[Mapping[str, Any]]) -> str:
+    """Tells where an argument stands that was looked for one level too high, or its spelling."""
+    *path, last = _parts(option)
+    for document in documents:
+        node: Any = document
+        for part in path:
+            node = node.get(part) if isinstance(node, Mapping) else None
+        for key, child in node.items() if path and isinstance(node, Mapping) else ():
+            target = child.get("_target_") if isinstance(child, Mapping) else None
+            if target and last in (_arguments_of(target) or ()):
+                return f" Write --{'#'.join([*path, key, last])}."
+        if path and isinstance(node, Mapping):
+            known = [*node, *(_arguments_of(node.get("_target_")) or ())]
+            if hint := did_you_mean(last, known):
+                return hint
+    return ""
 
 
 def is_on(value: object, name: str) -> bool:

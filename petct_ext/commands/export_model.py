@@ -40,7 +40,8 @@ def command(arguments: argparse.Namespace) -> None:
     network = config.get_parsed_content("network_def")
     network.load_state_dict(check_weights(network, weights))
     network.eval()
-    in_channels, in_plane = network.in_channels, arguments.in_plane or design["grid"]["in_plane"]
+    in_channels, in_plane = network.in_channels, design["grid"]["in_plane"]
+    require_side(weights, in_plane, arguments.in_plane)
     fold = can_fold(network) and not arguments.keep_batch_norms
     exported = fold_batch_norms(network) if fold else network
     size = {"in_channels": in_channels, "in_plane": in_plane}
@@ -55,6 +56,16 @@ def command(arguments: argparse.Namespace) -> None:
         )
     written = save_export(program, arguments.out, report, design=design)
     print(f"{written} (logits differ by {difference:.1e})")
+
+
+def require_side(weights: str, trained: int, given: int | None) -> None:
+    from petct_ext.errors import InputDataError
+
+    if given not in (None, trained):
+        raise InputDataError(
+            f"{weights} was trained on {trained} voxels in-plane (not {given}); leave --in-plane "
+            "away."
+        )
 
 
 def main() -> NoReturn:

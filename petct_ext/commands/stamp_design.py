@@ -1,7 +1,8 @@
 """Writes into weights what network they are of and what they were trained to see: their design.
 
 Prediction, evaluation, export and fine-tuning read it from the file. Weights of this version have
-it; give older ones the configuration files of their training, all of them, in order. The tensors
+it; give older ones the configuration files of their training, all of them, in order, as they were
+then: options of the encoder that stood beside those of the network are found there. The tensors
 stay as they are.
 
 Example:
@@ -17,17 +18,14 @@ from petct_ext.cli import new_parser, run
 
 
 def command(arguments: argparse.Namespace) -> None:
-    from monai.bundle import ConfigParser
+    from petct_ext.files import read_json, require_file
+    from petct_ext.scan.networks.stamping import configured_network, stamp_design
 
-    from petct_ext.files import require_file
-    from petct_ext.scan.networks.stamping import stamp_design
-
-    config = ConfigParser()
-    config.read_config([require_file(path) for path in arguments.config])
-    config["bundle_root"] = str(arguments.config[0].resolve().parents[1])
-    config["device"] = "$torch.device('cpu')"
+    for path in arguments.config:
+        read_json(Path(require_file(path)))  # MONAI would not say which file is broken
+    network = configured_network(arguments.config)
     weights = require_file(arguments.weights)
-    print(stamp_design(config.get_parsed_content("network"), weights, arguments.out or weights))
+    print(stamp_design(network, weights, arguments.out or weights))
 
 
 def main() -> NoReturn:

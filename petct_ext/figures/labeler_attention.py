@@ -16,7 +16,11 @@ __all__ = ["draw_attention_by_group"]
 
 
 def draw_attention_by_group(table: pd.DataFrame) -> Figure:
-    """Draws the result of :func:`attention_by_group`: shares, and shares relative to chance."""
+    """Draws shares of attention by group of words, and shares relative to chance.
+
+    Args:
+        table: of :func:`petct_ext.labeler.attention.attention_by_group`.
+    """
     share = table.pivot(index="group", columns="layer", values="attention").loc[list(GROUPS)]
     ratio = table.pivot(index="group", columns="layer", values="ratio").loc[list(GROUPS)]
     num_layers = share.shape[1]

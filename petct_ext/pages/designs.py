@@ -17,8 +17,8 @@ def designs_page(designs: pd.DataFrame, localization: pd.DataFrame | None, *, fa
     """Returns both tables as Markdown, with what they are about.
 
     Args:
-        designs: from :func:`design_table`.
-        localization: from :func:`localization_table`, or None.
+        designs: from :func:`petct_ext.pipeline.design_tables.design_table`.
+        localization: from :func:`petct_ext.pipeline.design_tables.localization_table`, or None.
         facts: one paragraph: cohort, settings, command.
     """
     groups = [(group, _design_rows(rows)) for group, rows in designs.groupby("group", sort=False)]

@@ -97,7 +97,8 @@ def find_mentions(
     - Node stations (4R, 7, 10L) and vertebral levels (T4-L2) are regions too.
     - A side alone stands for the last region with sides: "in the left hilum, also in the right".
     - "Lymph node" without a site is dropped where its sentence names a site.
-    - Wrapped lines, odd spaces, quotes and markup do not matter (:mod:`.readable`).
+    - Wrapped lines, odd spaces, quotes and markup do not matter, see
+      :mod:`petct_ext.reports.readable`.
 
     Whether a region is said to be normal or abnormal is not decided here.
 

@@ -79,7 +79,8 @@ class TrainingState:
         resume: bool = True,
     ) -> None:
         self.path = Path(path)
-        self.objects = dict(objects)
+        # A handler that was switched off is None.
+        self.objects = {name: item for name, item in objects.items() if item is not None}
         self.evaluator = evaluator
         self.seed = seed
         self.resume = is_on(resume, "resume")

@@ -17,6 +17,7 @@ from petct_ext.bundle.settings import (
     require_validation,
 )
 from petct_ext.errors import InputDataError
+from tests.conftest import REPOSITORY
 
 CONFIG = {
     "epochs": 3,
@@ -155,3 +156,22 @@ def test_training_that_never_validates_is_refused() -> None:
     require_validation(epochs=3, val_interval=3)
     with pytest.raises(InputDataError, match="val_interval is 5, but there are 3 epochs"):
         require_validation(epochs=3, val_interval=5)
+
+
+SHIPPED = str(REPOSITORY / "bundles" / "scan_model" / "configs" / "train.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("network_def#width", r"train\.json\. Write --network_def#encoder#width\."),
+        ("network_def#encoder#widht", r"train\.json\. Did you mean 'width'\?"),
+        ("network_def#poolling", r"train\.json\. Did you mean 'pooling'\?"),
+    ],
+)
+def test_argument_that_no_component_takes_is_refused_with_the_one_meant(
+    option: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(monkeypatch, "run", "training", "--config_file", SHIPPED, f"--{option}", "1")
+    with pytest.raises(InputDataError, match=told):
+        check_command_line()

@@ -45,6 +45,9 @@ def test_network_of_a_bundle_becomes_one_file(tmp_path: Path) -> None:
     design = exported_design(tmp_path / "scan_model.pt2")
     assert design["windows"] == WINDOWS
     assert design["grid"]["in_plane"] == 33
+    done = run(CONFIG, tmp_path / "b.pt2", "--weights", tmp_path / "model.pt", "--in-plane", 224)
+    assert done.returncode == 2
+    assert "was trained on 33 voxels in-plane (not 224)" in done.stderr.splitlines()[-1]
 
 
 def test_missing_weights_are_told_in_one_line(tmp_path: Path) -> None:

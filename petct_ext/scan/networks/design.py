@@ -148,7 +148,20 @@ def read_design(path: str | Path) -> dict[str, Any]:
 def _is_complete(design: Any) -> bool:
     if not isinstance(design, dict) or not isinstance(design.get("format"), int):
         return False
-    return all(isinstance(design.get(part), dict) for part in _PARTS)
+    if not all(isinstance(design.get(part), dict) for part in _PARTS):
+        return False
+    windows, grid = design["windows"], design["grid"]
+    ranges = all(_is_range(windows.get(name)) for name in ("pet_range_suv", "ct_range_hu"))
+    units = all(_is_number(windows.get(name)) for name in ("pet_unit_suv", "ct_unit_hu"))
+    return ranges and units and all(_is_number(grid.get(n)) for n in ("in_plane", "min_slices"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
 def without_design(path: str | Path) -> str:

@@ -32,7 +32,7 @@ _PREFIX = "encoder."
 _HEAD = "head."
 _WRAPPER = "model"
 _COPY = "copy it again or train anew"
-_ON_TOP = "put configs/finetune.json on top, which takes it from there"
+_ON_TOP = "leave the setting away and put configs/finetune.json on top, which takes it from there"
 _NUM_NAMED = 3
 
 

@@ -3,20 +3,71 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from petct_ext.errors import InputDataError
-from petct_ext.scan.networks.design import copy_metadata
+from petct_ext.files import read_json
+from petct_ext.scan.networks.design import copy_metadata, note_design
+from petct_ext.scan.networks.i3d import I3DEncoder
 from petct_ext.scan.networks.pretrained import check_weights
+from petct_ext.scan.networks.region_classifier import RegionClassifier
 from petct_ext.training.checkpoints import write_checkpoint
 
 __all__ = [
+    "configured_network",
     "save_half",
     "stamp_design",
 ]
+
+_WINDOWS = ("pet_range_suv", "ct_range_hu", "pet_unit_suv", "ct_unit_hu")
+_GRID = ("in_plane", "min_slices", "slice_mm")
+_OF_ENCODER = ("width", "last_stage", "gradient_checkpointing", "channels_last", "batch_norm_eps")
+"""Options of I3D, which stood beside those of the network until version 0.1."""
+
+
+def configured_network(configs: Sequence[Path]) -> nn.Module:
+    """Builds the network of a training's configuration, with its design and random weights.
+
+    Args:
+        configs: ``train.json`` and what was on top, of this version or of 0.1.
+
+    Raises:
+        InputDataError: if they define no network, or say nothing of windows and grid.
+    """
+    names = ", ".join(path.name for path in configs)
+    first = read_json(configs[0])
+    needed = ("network_def", *_WINDOWS, "in_plane", "min_slices")
+    if lacking := [key for key in needed if key not in first]:
+        raise InputDataError(
+            f"{names}: {', '.join(lacking)} stands nowhere; give train.json first, then what was "
+            "on top of it."
+        )
+    parser = ConfigParser()
+    parser.read_config([str(path) for path in configs])
+    config: dict[str, Any] = parser.get()
+    definition = config["network_def"]
+    old = {name: definition.pop(name) for name in _OF_ENCODER if name in definition}
+    if "encoder" not in definition:
+        count = "$len(@network_def#channels or range(@network_def#in_channels))"
+        encoder = f"{I3DEncoder.__module__}.{I3DEncoder.__qualname__}"
+        definition["encoder"] = {"_target_": encoder, "in_channels": count, **old}
+        definition["_target_"] = f"{RegionClassifier.__module__}.{RegionClassifier.__qualname__}"
+        config["imports"] = []  # modules have moved since
+    parser = ConfigParser(config, globals=parser.globals)
+    parser["_meta_"] = {}
+    parser["bundle_root"] = str(configs[0].resolve().parents[1])
+    values = {key: parser.get_parsed_content(key) for key in (*_WINDOWS, *_GRID) if key in config}
+    return note_design(
+        parser.get_parsed_content("network_def"),
+        windows={key: values[key] for key in _WINDOWS},
+        grid={key: values[key] for key in _GRID if values.get(key) is not None},
+    )
 
 
 def stamp_design(network: nn.Module, weights: str | Path, out: str | Path) -> Path:

@@ -8,6 +8,7 @@ and superior.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,11 +30,14 @@ from petct_ext.keys import CT, EXAM_ID, PET
 
 __all__ = ["SCALE", "LoadPreparedd", "ToPhysicalUnitsd", "count_slices"]
 
+_LOGGER = logging.getLogger(__name__)
+
 SCALE: Final = "_scale"
 """Behind the key of a volume: its slope and intercept, ``value = slope * stored + intercept``."""
 
 # A header rounds an affine to float32, which is below a thousandth of a voxel over an exam.
 _LARGEST_SHIFT_VOXELS = 0.01
+_LARGEST_CHANGE_OF_SLICES = 0.05
 _UPRIGHT = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 
 
@@ -49,6 +53,8 @@ class LoadPreparedd(MapTransform):
         min_slices: exams with fewer slices are refused.
         in_plane: voxels of either side of a slice that the network was made for; others are
             refused. None takes any.
+        slice_mm: distance of slices of the training; the first exam with another one is told in
+            the log, since probabilities then mean little. None is not known.
 
     Example:
         >>> import tempfile
@@ -65,10 +71,13 @@ class LoadPreparedd(MapTransform):
         *,
         min_slices: int = 1,
         in_plane: int | None = None,
+        slice_mm: float | None = None,
     ) -> None:
         super().__init__(keys)
         self.min_slices = min_slices
         self.in_plane = in_plane
+        self.slice_mm = slice_mm
+        self._has_told = False
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replaces each path by a tensor (1, X, Y, Z) and adds ``<key>_scale``.
@@ -93,7 +102,20 @@ class LoadPreparedd(MapTransform):
             self._check(grids)
         except InputDataError as error:
             raise InputDataError(f"exam {data.get(EXAM_ID, 'without id')}: {error}") from None
+        self._tell_of_other_slices(str(data.get(EXAM_ID, "without id")), grids)
         return item
+
+    def _tell_of_other_slices(self, exam_id: str, grids: list[Grid]) -> None:
+        if self.slice_mm is None or self._has_told or not grids:
+            return
+        found = float(voxel_sizes(grids[0].affine)[2])
+        if abs(found - self.slice_mm) > _LARGEST_CHANGE_OF_SLICES * self.slice_mm:
+            self._has_told = True
+            _LOGGER.warning(
+                "exam %s has slices %.4g mm apart, but the network is one for %.4g mm: what it "
+                "says of such exams means little; prepare them with --slice-mm %.4g",
+                *(exam_id, found, self.slice_mm, self.slice_mm),
+            )
 
     def _check(self, grids: list[Grid]) -> None:
         shapes = [grid.shape for grid in grids]

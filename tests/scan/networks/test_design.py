@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from petct_ext.scan.networks.design import (
 from petct_ext.scan.networks.exported import fold_batch_norms
 from petct_ext.scan.networks.pretrained import check_weights, load_start
 from petct_ext.scan.networks.region_classifier import RegionClassifier
-from petct_ext.scan.networks.stamping import stamp_design
+from petct_ext.scan.networks.stamping import configured_network, stamp_design
 from petct_ext.training.checkpoints import AtomicCheckpointSaver
 from tests.scan.networks.patch_encoder import PatchEncoder
 from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
@@ -308,3 +309,56 @@ def test_copied_metadata_carry_the_design(tmp_path: Path) -> None:
     copy_metadata(state, changed)
     torch.save(changed, tmp_path / "model.pt")
     assert read_design(tmp_path / "model.pt")["grid"] == GRID
+
+
+def test_configuration_of_version_0_1_gives_the_design_as_well(tmp_path: Path) -> None:
+    """Options of the encoder stood beside those of the network; modules lay elsewhere."""
+    old = {
+        "imports": ["$from petct_ext.bundle_root import bundle_root"],
+        "bundle_root": "$bundle_root('scan_model')",
+        "regions": ["liver"],
+        **WINDOWS,
+        **GRID,
+        "network_def": {
+            "_target_": "petct_ext.networks.RegionClassifier",
+            "in_channels": 2,
+            "num_regions": "$len(@regions)",
+            "num_heads": 2,
+            "width": 1.0,
+            "last_stage": "mixed_5c",
+            "channels": None,
+            "regions": "@regions",
+        },
+    }
+    on_top = {"network_def#width": 0.0625, "network_def#last_stage": "mixed_3b"}
+    paths = [tmp_path / "train.json", tmp_path / "demo.json"]
+    for path, document in zip(paths, (old, on_top), strict=True):
+        path.write_text(json.dumps(document))
+    network = region_classifier(2, 1, num_heads=2, width=0.0625, last_stage="mixed_3b")
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    stamp_design(configured_network(paths), tmp_path / "model.pt", tmp_path / "new.pt")
+    design = read_design(tmp_path / "new.pt")
+    assert design["network"]["encoder"]["width"] == 0.0625
+    assert (design["windows"], design["regions"]) == (WINDOWS, ["liver"])
+    with pytest.raises(InputDataError, match=r"network_def, pet_range_suv.*; give train\.json"):
+        configured_network(paths[1:])
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("grid", {"in_plane": "$1 + 1"}),
+        ("grid", {"min_slices": None}),
+        ("windows", {"pet_range_suv": "wide"}),
+        ("windows", {"ct_unit_hu": None}),
+    ],
+)
+def test_design_with_other_than_numbers_counts_as_none(
+    part: str, change: dict[str, Any], tmp_path: Path
+) -> None:
+    network = note_design(region_classifier(2, 1, width=0.0625), windows=WINDOWS, grid=GRID)
+    weights: Any = network.state_dict()
+    weights._metadata[""]["design"][part] |= change
+    torch.save(weights, tmp_path / "model.pt")
+    with pytest.raises(InputDataError, match="does not say what network its weights are of"):
+        read_design(tmp_path / "model.pt")

@@ -217,3 +217,16 @@ def test_wrong_byte_in_a_packed_file_is_found(stored: np.ndarray, tmp_path: Path
     (tmp_path / "pet.nii.gz").write_bytes(damaged)
     with pytest.raises(InputDataError, match=r"exam E1: pet\.nii\.gz cannot be unpacked \(CRC"):
         load(str(tmp_path / "pet.nii.gz"))
+
+
+def test_other_distance_of_slices_is_told_once_with_exam_and_both_values(
+    stored: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "pet.nii", stored)
+    same, other = (LoadPreparedd("pet", slice_mm=mm) for mm in (3.05, 13.0))
+    for _ in range(2):
+        for reader in (same, other):
+            reader({"exam_id": "E1", "pet": path})
+    (told,) = caplog.messages
+    assert told.startswith("exam E1 has slices 3 mm apart, but the network is one for 13 mm")
+    assert told.endswith("--slice-mm 13")
