@@ -244,3 +244,33 @@ def test_windows_grid_outputs_and_network_are_those_of_the_weights(
     assert network.regions == outputs
     assert network.encoder.last_stage == "mixed_4b"
     assert network.state_dict().keys() == torch.load(weights, weights_only=True).keys()
+
+
+def test_weights_are_loaded_whatever_handlers_are_switched_off(
+    datalist: Path,  # noqa: F811
+    other_model: Path,
+    tmp_path: Path,
+) -> None:
+    """Else a table of an untrained network would look like any other."""
+    tables = []
+    for number, off in enumerate(({}, {"named_handlers#weights#_disabled_": True})):
+        places = {"datalist": str(datalist), "output_dir": str(tmp_path / str(number))}
+        run(
+            *(BUNDLES / "scan_model", "inference"),
+            kind="infer",
+            ckpt_path=str(other_model),
+            **(PLAIN | places | off),
+        )
+        tables.append(read_table(tmp_path / str(number) / "predictions.csv", PREDICTIONS))
+    assert tables[0]["prob"].tolist() == tables[1]["prob"].tolist()
+
+
+def test_training_goes_on_without_the_saver_of_the_best_weights(
+    datalist: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    off = {"validate#named_handlers#best_weights#_disabled_": True, "val_interval": 1}
+    options = TINY_TRAINING | places(tmp_path, datalist) | off
+    run(BUNDLES / "scan_model", "train", "demo", **options)
+    assert (tmp_path / "last.pt").is_file()
+    assert not (tmp_path / "model.pt").exists()
