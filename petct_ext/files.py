@@ -86,6 +86,8 @@ def require_file(path: str | Path) -> str:
     Raises:
         InputDataError: if there is no such file.
     """
+    if Path(path).is_dir():
+        raise InputDataError(f"{path} is a folder; give a file in it.")
     if not Path(path).is_file():
         raise InputDataError(
             f"{path} does not exist; check the path or run the step that writes it."

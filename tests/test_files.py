@@ -120,6 +120,10 @@ def test_folder_in_place_of_json_is_told(tmp_path: Path) -> None:
 def test_required_file_must_exist(tmp_path: Path) -> None:
     path = write_text(tmp_path / "model.pt", "x")
     assert require_file(path) == str(path)
-    for missing in (tmp_path / "absent.pt", tmp_path):
-        with pytest.raises(InputDataError, match="does not exist; check the path or run the step"):
-            require_file(missing)
+    with pytest.raises(InputDataError, match="does not exist; check the path or run the step"):
+        require_file(tmp_path / "absent.pt")
+
+
+def test_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match="is a folder; give a file in it"):
+        require_file(tmp_path)

@@ -120,7 +120,8 @@ class RegionOntology(Mapping[str, Region]):
         """
         path = Path(path)
         if not path.is_file():
-            raise OntologyError(f"{path} does not exist; give a regions.json.")
+            fault = "is a folder" if path.is_dir() else "does not exist"
+            raise OntologyError(f"{path} {fault}; give a regions.json.")
         document = read_json(path)
         if not isinstance(document, dict) or not isinstance(document.get("regions"), list):
             raise OntologyError(f"{path.name}: it has no list 'regions'; give a regions.json.")

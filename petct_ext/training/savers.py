@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "PredictionSaver",
 ]
 
+_LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
 
@@ -133,3 +135,5 @@ class PredictionSaver(EpochSaver[dict[str, object]]):
         # float32 sums can pass 1 by a rounding error when targets are averaged labels
         table["target"] = table.target.clip(0.0, 1.0)
         write_table(table, self.path, PREDICTIONS)
+        count = table["exam_id"].nunique()
+        _LOGGER.info("%d exam(s), %d output(s) -> %s", count, len(self.tasks), self.path)

@@ -101,3 +101,12 @@ def test_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file cannot be written to"):
         run(tmp_path / "file" / "predictions.csv", BATCHES)
+
+
+def test_log_says_how_many_exams_and_where(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="petct_ext.training.savers")
+    run(tmp_path / "predictions.csv", BATCHES)
+    told = [record.getMessage() for record in caplog.records if "petct_ext" in record.name]
+    assert told == [f"2 exam(s), 2 output(s) -> {tmp_path / 'predictions.csv'}"]

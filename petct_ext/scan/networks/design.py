@@ -127,6 +127,11 @@ def read_design(path: str | Path) -> dict[str, Any]:
     """
     path = Path(require_file(path))
     loaded = read_checkpoint(path, remedy="copy it again or train anew")
+    if isinstance(loaded, Mapping) and "objects" in loaded:
+        raise InputDataError(
+            f"{path} is the state of a training, from which it goes on; give the model.pt "
+            "beside it."
+        )
     for wrapper in _WRAPPERS:
         loaded = loaded.get(wrapper, loaded) if isinstance(loaded, Mapping) else loaded
     metadata = metadata_of(loaded)
@@ -321,7 +326,7 @@ def regions_remedy() -> str:
     """Returns what to do about weights of other regions."""
     return (
         "set regions (for mortality: horizon_days or horizons_days) as in the training of that "
-        "file, or give weights that were trained for these"
+        "file or leave it away, or give weights that were trained for these"
     )
 
 

@@ -362,3 +362,9 @@ def test_design_with_other_than_numbers_counts_as_none(
     torch.save(weights, tmp_path / "model.pt")
     with pytest.raises(InputDataError, match="does not say what network its weights are of"):
         read_design(tmp_path / "model.pt")
+
+
+def test_state_of_a_training_is_told_from_weights(tmp_path: Path) -> None:
+    torch.save({"objects": {"network": trained().state_dict()}}, tmp_path / "training_state.pt")
+    with pytest.raises(InputDataError, match=r"state of a training.*; give the model\.pt"):
+        read_design(tmp_path / "training_state.pt")
