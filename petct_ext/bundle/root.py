@@ -1,8 +1,8 @@
-"""Where the bundle that is being run lies.
+"""Where bundles lie: the one that is being run, and those beside this package.
 
 A bundle's configuration has to work from the repository root, from the bundle's folder, and after
 the bundle was copied elsewhere. MONAI knows the folder of the configuration but gives
-configurations no key for it, hence this one function: ``"bundle_root":
+configurations no key for it, hence :func:`bundle_root`: ``"bundle_root":
 "$bundle_root('scan_model')"``. ``--bundle_root`` on the command line wins over it.
 """
 
@@ -23,6 +23,9 @@ __all__ = [
     "bundle_root",
     "config_files_of",
 ]
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+"""Folder with ``bundles`` and ``scripts``, beside the package."""
 
 
 def bundle_root(name: str) -> str:
@@ -57,8 +60,8 @@ def _candidates(name: str) -> Iterator[Path]:
     yield from on_command_line
     yield Path.cwd()
     yield Path.cwd() / "bundles" / name
-    yield Path(__file__).parents[2] / "bundles" / name
-    yield Path(__file__).parents[2]  # the exported bundle holds a copy of this package
+    yield REPOSITORY / "bundles" / name
+    yield REPOSITORY  # the exported bundle holds a copy of this package
 
 
 def _of_callers() -> Iterator[Path]:
@@ -81,10 +84,6 @@ def _of_callers() -> Iterator[Path]:
 def _of_config_files(given: object) -> Iterator[Path]:
     for file in config_files(given):
         yield file.parent.parent
-
-
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
-"""Folder with ``bundles`` and ``scripts``, beside the package."""
 
 
 def config_files_of(bundle: str, *names: str) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ regex baseline and the rules.
 
 Examples:
     python scripts/rebuild_labeler.py --out bundles/report_labeler/models
-    python scripts/rebuild_labeler.py --out /tmp/models --cross-validate /tmp/folds
+    python scripts/rebuild_labeler.py --out runs/labeler --cross-validate runs/folds
 """
 
 import argparse

@@ -7,10 +7,8 @@ of a state dict, so that one file holds both, loaders of MONAI and Ignite read i
 (``"design": {"_target_": "...read_design", "path": "@ckpt_path"}``), and values that contradict it
 are refused.
 
-They stand in the metadata that torch keeps beside the tensors of a state dict, so files with them
-have the same tensors as files without: MONAI's and Ignite's loaders read both, with
-``weights_only=True``. A dictionary built anew from the tensors (``{k: v.half() for ...}``) loses
-them; :func:`copy_metadata` brings them along.
+A dictionary built anew from the tensors (``{k: v.half() for ...}``) loses the metadata;
+:func:`copy_metadata` brings it along.
 """
 
 from __future__ import annotations
@@ -57,11 +55,16 @@ __all__ = [
 DESIGN_FORMAT: Final = 1
 """Number of the form of a design; a higher one is of a later petct_ext."""
 
+REGIONS: Final = "regions"
+"""Key of the names in the metadata of a module."""
+
+_METADATA: Final = "_metadata"
 _DESIGN: Final = "design"
 _NOTED: Final = ("windows", "grid")
 _PARTS: Final = ("network", *_NOTED, "versions")
 _FREE_IN_GRID: Final = ("min_slices", "slice_mm")
 _WRAPPERS: Final = ("model", "network")
+_NUM_NAMED: Final = 3
 
 
 def note_design(
@@ -143,11 +146,7 @@ def read_design(path: str | Path) -> dict[str, Any]:
             f"{path} has a design of form {design['format']}, this petct_ext knows those up to "
             f"{DESIGN_FORMAT}; use petct_ext {design['versions'].get('petct_ext')} or later."
         )
-    return {
-        **design,
-        REGIONS: [str(name) for name in metadata.get(REGIONS, ())],
-        "source": str(path),
-    }
+    return {**design, REGIONS: names_in(metadata), "source": str(path)}
 
 
 def _is_complete(design: Any) -> bool:
@@ -328,13 +327,6 @@ def regions_remedy() -> str:
         "set regions (for mortality: horizon_days or horizons_days) as in the training of that "
         "file or leave it away, or give weights that were trained for these"
     )
-
-
-REGIONS: Final = "regions"
-"""Key of the names in the metadata of a module."""
-
-_METADATA = "_metadata"
-_NUM_NAMED = 3
 
 
 def stored_regions(state_dict: Mapping[str, Any], prefix: str = "") -> list[str]:

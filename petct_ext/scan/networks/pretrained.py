@@ -39,8 +39,8 @@ _NUM_NAMED = 3
 def check_weights(network: nn.Module, path: str | Path) -> dict[str, Tensor]:
     """Reads the weights of a network and refuses those that are not its own.
 
-    The bundles call it before they read data: MONAI's ``CheckpointLoader`` loads the same file
-    later, but its errors are long and name no way out.
+    The bundles call it before they read data: MONAI's ``CheckpointLoader``, which its zoo expects,
+    loads the same file when an engine starts, but its errors are long and name no way out.
 
     Args:
         network: what the weights are for; not changed.
