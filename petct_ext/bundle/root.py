@@ -9,11 +9,10 @@ configurations no key for it, hence :func:`bundle_root`: ``"bundle_root":
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-
-from monai.bundle import ConfigWorkflow
 
 from petct_ext.bundle.settings import config_files, given_options, is_monai_command
 from petct_ext.errors import InputDataError
@@ -71,10 +70,11 @@ def _of_callers() -> Iterator[Path]:
     hold a path. A workflow keeps it to itself, the other commands have a local variable, hence the
     look at the frames of the callers.
     """
-    frame = inspect.currentframe()
+    monai_bundle = sys.modules.get("monai.bundle")  # whoever calls one has imported it
+    frame = inspect.currentframe() if monai_bundle else None
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if isinstance(owner, ConfigWorkflow):
+        if isinstance(owner, monai_bundle.ConfigWorkflow):
             yield owner.config_root_path.parent
         if "config_file_" in frame.f_locals:  # verify_net_in_out, ckpt_export, onnx_export
             yield from _of_config_files(frame.f_locals["config_file_"])

@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 from petct_ext.errors import InputDataError, OutputError
+from petct_ext.processes import new_pool
 
 __all__ = ["Cluster", "run_in_processes", "run_on_cluster"]
 
@@ -144,7 +144,7 @@ def _until_killed(
 ) -> Iterator[Row]:
     """Works on ``waiting`` until it is empty or a process is killed; then fills ``suspects``."""
     running: dict[Future[Row], Job] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with new_pool(workers) as pool:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
@@ -159,7 +159,7 @@ def _until_killed(
 
 
 def _alone(function: Callable[[Job], Row], job: Job, lost: Callable[[Job, str], Row]) -> Row:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with new_pool(1) as pool:
         try:
             return pool.submit(function, job).result()
         except BrokenProcessPool:

@@ -22,8 +22,8 @@ from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.labeler.prediction import describe_mentions
 from petct_ext.labeler.preparation import read_report_problems
+from petct_ext.labeler.wording import describe_mentions
 from petct_ext.labels.weak_labels import write_weak_labels
 from petct_ext.ontology.option import add_ontology_option
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,6 @@ __all__ = [
     "LabeledFiles",
     "ReportPredictor",
     "choose_labeler",
-    "describe_mentions",
     "label_files",
     "read_report_text",
     "shipped_model",
@@ -207,38 +206,3 @@ def read_report_text(path: str | Path) -> str:
     if not text.strip():
         raise InputDataError(f"{path} is empty; give a text file with one report.")
     return text
-
-
-def describe_mentions(
-    text: str,
-    labels: Mapping[str, float],
-    mentions: Iterable[Mapping[str, Any]],
-    *,
-    around: int = 30,
-) -> list[str]:
-    """Returns one line per mentioned region: its probability and the words that caused it.
-
-    Args:
-        text: the report.
-        labels: probability of each region that is mentioned or contains a mentioned one.
-        mentions: rows with ``start, end, region, probability``.
-        around: characters shown on both sides of a mention.
-
-    Returns:
-        Lines in the order of falling probability. A region that is not mentioned itself, but
-        contains mentioned ones, has no words of its own.
-    """
-    causes: dict[str, list[str]] = {}
-    for mention in mentions:
-        start, end = mention["start"], mention["end"]
-        before = " ".join(text[max(0, start - around) : start].split())
-        after = " ".join(text[end : end + around].split())
-        words = " ".join(text[start:end].split())
-        quoted = f"{mention['probability']:.2f} '{before} [{words}] {after}'"
-        causes.setdefault(mention["region"], []).append(quoted)
-    ordered = sorted(labels, key=lambda name: (-labels[name], name))
-    return [
-        f"{labels[name]:5.2f}  {name:32s} "
-        + ("; ".join(causes.get(name, [])) or "(from its parts)")
-        for name in ordered
-    ]

@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import os
 import pty
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 
 from petct_ext.errors import SOME_FAILED, InputDataError
 from petct_ext.files import make_folder, read_json, write_json
+from petct_ext.pipeline.forked import LIGHT, WITH_TORCH, prepare_server, start_command
 
 __all__ = ["Step", "StepError", "bundle_command", "run_steps"]
 
@@ -44,6 +44,7 @@ class Step:
         outputs: files that it writes.
         skip_because: if not empty, the step is left out and this is the reason.
         exams_may_fail: exit code 3, "done, but some exams failed", does not stop the pipeline.
+        needs_torch: whether it computes with torch and MONAI, as every bundle does.
     """
 
     name: str
@@ -53,6 +54,13 @@ class Step:
     outputs: tuple[Path, ...]
     skip_because: str = field(default="")
     exams_may_fail: bool = field(default=False)
+    needs_torch: bool = field(default=False)
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """What should be imported before it is started."""
+        is_bundle = self.command[1:3] == ("-m", "monai.bundle")
+        return WITH_TORCH if self.needs_torch or is_bundle else LIGHT
 
 
 class StepError(InputDataError):
@@ -117,6 +125,9 @@ def run_steps(
             continue
         _say(f"{label} ...")
         manifest.unlink(missing_ok=True)
+        to_come = [later for later in steps[number - 1 :] if not later.skip_because]
+        for libraries in {later.libraries for later in to_come}:
+            prepare_server(libraries, _environment())
         record = {**wanted, **_record(step, work, quiet=quiet), **(facts or {})}
         write_json(manifest, record)
         failed = ""
@@ -169,10 +180,9 @@ def _run(step: Step, log: Path, *, quiet: bool) -> int:
     Returns:
         The exit code, 0 or 3.
     """
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as file:
         try:
-            code = _run_on_terminal(step.command, file, environment, quiet=quiet)
+            code = _run_on_terminal(step, file, quiet=quiet)
         except OSError as error:
             raise StepError(f"step {step.name!r} cannot be started: {error}.") from None
     missing = [path for path in step.outputs if not path.exists()]
@@ -184,24 +194,40 @@ def _run(step: Step, log: Path, *, quiet: bool) -> int:
     raise StepError(f"step {step.name!r}: {_reason(log)} (exit code {code}, log {log})")
 
 
-def _run_on_terminal(
-    command: Sequence[str], log: Any, environment: Mapping[str, str], *, quiet: bool
-) -> int:
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def _run_on_terminal(step: Step, log: Any, *, quiet: bool) -> int:
     """Gives the child a terminal if we have one, so that its progress bars are drawn."""
     on_screen = sys.stderr.isatty() and not quiet
     reading, writing = pty.openpty() if on_screen else os.pipe()
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env=dict(environment)
-    ) as process:
+    try:
+        process = start_command(
+            step.command,
+            stdout=writing,
+            stderr=writing,
+            environment=_environment(),
+            modules=step.libraries,
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
         os.close(writing)
+    try:
         for chunk in _chunks(reading):
             log.write(chunk)
             log.flush()
             if on_screen:
                 sys.stderr.buffer.write(chunk)
                 sys.stderr.flush()
+        return process.wait()
+    except BaseException:
+        process.interrupt()
+        raise
+    finally:
         os.close(reading)
-    return process.returncode
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

@@ -256,6 +256,7 @@ def _draw_attention(plan: RunPlan) -> Step:
         ),
         (weights, predictions, *configs, *plan.regions),
         (work / "overlays" / "overlays.csv",),
+        needs_torch=True,
     )
 
 

@@ -6,10 +6,9 @@ import csv
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from petct_ext import __version__
 from petct_ext.errors import InputDataError, OutputError
 from petct_ext.files import atomic_path, make_folder, read_json, write_json, write_text
 from petct_ext.ontology.regions import RegionOntology
+from petct_ext.processes import new_pool
 from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.outcomes import sample_outcome
 from petct_ext.synthetic.patients import Exam, Patient, with_sides
@@ -204,7 +204,7 @@ def _write_images(jobs: list[_Job], *, workers: int, total: int) -> None:
                 bar.update()
             return
         try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            with new_pool(workers) as pool:
                 futures = [pool.submit(_write_patient, job) for job in jobs]
                 try:
                     for future in as_completed(futures):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.labeler.prediction import describe_mentions, read_report_text
+from petct_ext.labeler.prediction import read_report_text
+from petct_ext.labeler.wording import describe_mentions
 
 
 def test_byte_order_mark_is_left_out(tmp_path: Path) -> None:

@@ -12,16 +12,13 @@ import gzip
 import json
 import logging
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -38,6 +35,7 @@ from petct_ext.dicom.files.headers import (
 from petct_ext.dicom.files.walk import FileStamp, walk_files
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, make_folder
+from petct_ext.processes import new_pool
 
 __all__ = [
     "Archive",
@@ -148,8 +146,7 @@ def _results(
     if workers < 2 or len(chunks) * _CHUNK < _FEWEST_FOR_POOL:
         yield from map(partial(_read_chunk, HeaderReader(root)), paths)
         return
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_reader, initargs=(root,))
+    pool = new_pool(workers, _start_reader, root)
     try:
         yield from pool.map(_read_in_process, paths)
     except BrokenProcessPool:
@@ -166,15 +163,6 @@ _reader: list[HeaderReader] = []  # of this process
 
 def _start_reader(root: Path) -> None:
     _reader[:] = [HeaderReader(root)]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is killed; it would wait for work forever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _read_in_process(paths: list[str]) -> list[FileHeader | UnreadFile]:

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from petct_ext.arrays import FloatArray
 from petct_ext.errors import InputDataError, UnknownRegionError, did_you_mean
@@ -20,7 +21,7 @@ from petct_ext.files import read_json
 from petct_ext.synthetic.phantoms.anatomy import Body, organ_at
 from petct_ext.synthetic.phantoms.shapes import Ellipsoid, Shape
 
-__all__ = ["has_site", "lobe_at", "site_box_mm", "site_mm"]
+__all__ = ["has_site", "site_box_mm", "site_mm"]
 
 _CANDIDATES = 24
 _ROUNDS = 20
@@ -84,18 +85,26 @@ def site_box_mm(region: str, body: Body) -> FloatArray:
     return _organ_box(site, side, body)
 
 
-def lobe_at(points: FloatArray, lung: Ellipsoid) -> list[str]:
-    """Returns the lobe of each position (N, 3) in mm inside a lung, e.g. ``right_middle_lobe``.
+def _lobe_names(lung: Ellipsoid) -> list[str]:
+    side = "right" if lung.center[0] > 0 else "left"
+    return [f"{side}_{lobe}_lobe" for lobe in ("upper", "middle", "lower")]
+
+
+def _lobe_numbers(points: FloatArray, lung: Ellipsoid) -> npt.NDArray[np.intp]:
+    """Returns the place in :func:`_lobe_names` of each position (N, 3) in mm inside a lung.
 
     The oblique fissure runs from the back at the height of the fifth thoracic vertebra down to
     the front of the diaphragm; the horizontal one, on the right only, at the fourth rib.
     """
-    offsets = (np.asarray(points) - lung.center) / lung.semi_axes
-    side = "right" if lung.center[0] > 0 else "left"
+    offsets = (points - lung.center) / lung.semi_axes
     above = offsets[:, 2] > 0.45 - 0.667 * (offsets[:, 1] + 1)
-    middle = above & (offsets[:, 2] < 0.05) & (offsets[:, 1] > -0.1) & (side == "right")
-    names = np.where(middle, "middle", np.where(above, "upper", "lower"))
-    return [f"{side}_{name}_lobe" for name in names]
+    middle = above & (offsets[:, 2] < 0.05) & (offsets[:, 1] > -0.1) & (lung.center[0] > 0)
+    return np.where(middle, 1, np.where(above, 0, 2))
+
+
+def _in_lobes(points: FloatArray, lung: Ellipsoid, lobes: list[str]) -> npt.NDArray[np.bool_]:
+    wanted = np.isin(_lobe_names(lung), lobes)
+    return np.asarray(wanted[_lobe_numbers(points, lung)], np.bool_)
 
 
 @cache
@@ -149,7 +158,7 @@ def _in_organ(site: dict[str, Any], side: str, body: Body, rng: np.random.Genera
         fit = np.array([organ in organs for organ in organ_at(points, body)])
         fit &= (points[:, 2] > low) & (points[:, 2] < high)
         if lobes and isinstance(part.shape, Ellipsoid):
-            fit &= np.isin(lobe_at(points, part.shape), lobes)
+            fit &= _in_lobes(points, part.shape, lobes)
         if fit.any():
             found: FloatArray = points[int(np.argmax(fit))]
             return found
@@ -203,7 +212,7 @@ def _lobe_box(shape: Shape, lobes: list[str]) -> FloatArray:
     axis = np.linspace(-1, 1, _LOBE_STEPS, dtype=np.float32)
     ball = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     points = shape.center + ball[np.square(ball).sum(axis=1) <= 1] * shape.semi_axes
-    found = _around(points[np.isin(lobe_at(points, shape), lobes)])
+    found = _around(points[_in_lobes(points, shape, lobes)])
     step = 2 * 2 / (_LOBE_STEPS - 1) * shape.semi_axes
     low, high = shape.bounds()
     return np.stack([np.maximum(found[0] - step, low), np.minimum(found[1] + step, high)])

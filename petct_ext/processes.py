@@ -1,0 +1,61 @@
+"""Processes that end with the one that started them, however that ends.
+
+A worker whose parent was killed would wait for work forever.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from typing import Any, Final
+
+__all__ = ["end_with", "new_pool"]
+
+_PR_SET_PDEATHSIG: Final = 1
+"""From <linux/prctl.h>: the signal that a process gets when its parent ends."""
+
+
+def new_pool(
+    workers: int, initializer: Callable[..., None] | None = None, *arguments: Any
+) -> ProcessPoolExecutor:
+    """Returns a pool of fresh processes, which end with this one.
+
+    Args:
+        workers: how many.
+        initializer: what each calls first.
+        *arguments: of ``initializer``.
+    """
+    context = get_context("spawn")
+    return ProcessPoolExecutor(workers, context, _begin, (initializer, *arguments))
+
+
+def end_with(parent: int) -> None:
+    """Lets the kernel end this process with its parent; only Linux takes such an order.
+
+    Args:
+        parent: its process number.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _begin(initializer: Callable[..., None] | None, *arguments: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer is not None:
+        initializer(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
