@@ -1,6 +1,6 @@
 """Starts :mod:`petct_ext.commands.finetune_regions`; ``--help`` tells what it does."""
 
-from petct_ext.commands.finetune_regions import main
+if __name__ == "__main__":  # worker processes import this file too, and need none of it
+    from petct_ext.commands.finetune_regions import main
 
-if __name__ == "__main__":
     main()

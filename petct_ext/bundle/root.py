@@ -70,11 +70,14 @@ def _of_callers() -> Iterator[Path]:
     hold a path. A workflow keeps it to itself, the other commands have a local variable, hence the
     look at the frames of the callers.
     """
-    monai_bundle = sys.modules.get("monai.bundle")  # whoever calls one has imported it
-    frame = inspect.currentframe() if monai_bundle else None
+    if "monai.bundle" not in sys.modules:  # whoever calls it has imported it; we need not
+        return
+    from monai.bundle import ConfigWorkflow
+
+    frame = inspect.currentframe()
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if isinstance(owner, monai_bundle.ConfigWorkflow):
+        if isinstance(owner, ConfigWorkflow):
             yield owner.config_root_path.parent
         if "config_file_" in frame.f_locals:  # verify_net_in_out, ckpt_export, onnx_export
             yield from _of_config_files(frame.f_locals["config_file_"])

@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import multiprocessing.process
 import os
 import runpy
 import select
@@ -55,11 +56,11 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
     signal.set_wakeup_fd(writing)
     reports: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([channel, reading], [], [])
+        ready, _, _ = select.select([channel.fileno(), reading], [], [])
         if reading in ready:
             os.read(reading, 4096)
             _report_ended(reports)
-        if channel not in ready:
+        if channel.fileno() not in ready:
             continue
         received = _receive(channel)
         if received is None:
@@ -122,6 +123,7 @@ def _become(request: dict[str, Any], out: int, err: int, server: int) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    multiprocessing.process.ORIGINAL_DIR = request["folder"]  # type: ignore[attr-defined]
 
 
 def _run(request: dict[str, Any]) -> NoReturn:
@@ -134,7 +136,7 @@ def _run(request: dict[str, Any]) -> NoReturn:
     what, *arguments = command[2:] if how in ("-m", "-c") else command[1:]
     _use_threads()
     sys.argv = [how, *arguments]
-    code = 0
+    code, interrupted = 0, False
     try:
         if how == "-m":
             sys.path[0] = os.getcwd()  # noqa: PTH109, the interpreter's own
@@ -148,9 +150,10 @@ def _run(request: dict[str, Any]) -> NoReturn:
     except SystemExit as end:
         code = _exit_code(end)
     except BaseException as error:
-        sys.excepthook(type(error), error, _of_command(error.__traceback__))
-        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
-    _end(code)
+        trace = _of_command(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        code, interrupted = 1, isinstance(error, KeyboardInterrupt)
+    _end(code, interrupted=interrupted)
 
 
 def _exit_code(end: SystemExit) -> int:
@@ -160,7 +163,7 @@ def _exit_code(end: SystemExit) -> int:
     return 1
 
 
-def _end(code: int) -> NoReturn:
+def _end(code: int, *, interrupted: bool) -> NoReturn:
     """Ends as an interpreter ends, except that it does not take apart what the server imported.
 
     That takes two seconds and serves nobody. What the command itself has left is collected.
@@ -171,9 +174,9 @@ def _end(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
+    if interrupted:  # a shell that runs us has to see what ended us
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code & 0xFF)
 
 

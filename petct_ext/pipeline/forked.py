@@ -194,7 +194,10 @@ def prepare_server(modules: Sequence[str], environment: Mapping[str, str]) -> No
 def _server(modules: Sequence[str], environment: Mapping[str, str]) -> _Server:
     with _LOCK:
         server = _SERVERS.get(tuple(modules))
-        if server is None or not server.is_alive():
+        if server is not None and not server.is_alive():
+            server.close()
+            server = None
+        if server is None:
             server = _SERVERS[tuple(modules)] = _Server(modules, _with_short_spins(environment))
         return server
 

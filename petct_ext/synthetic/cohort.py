@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -21,10 +20,10 @@ from petct_ext.errors import InputDataError, OutputError
 from petct_ext.files import atomic_path, make_folder, read_json, write_json, write_text
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.processes import new_pool
+from petct_ext.synthetic.cohort_tables import Rows, Truth, write_tables, write_truth
 from petct_ext.synthetic.diseases import sample_patients
-from petct_ext.synthetic.outcomes import sample_outcome
 from petct_ext.synthetic.patients import Exam, Patient, with_sides
-from petct_ext.synthetic.phantoms.anatomy import build_body
+from petct_ext.synthetic.phantoms.anatomy import Body, build_body
 from petct_ext.synthetic.phantoms.dicom_encoding import new_study, patient_id, study_uid
 from petct_ext.synthetic.phantoms.dicom_files import (
     write_ct_series,
@@ -47,12 +46,13 @@ from petct_ext.synthetic.phantoms.scanner import (
     scan_grids,
     without_attenuation_correction,
 )
-from petct_ext.synthetic.phantoms.truth import BOX_COLUMNS, LESION_COLUMNS, box_rows, lesion_rows
-from petct_ext.synthetic.reports.writing import Report, write_report
+from petct_ext.synthetic.phantoms.truth import box_rows, lesion_rows
 
 __all__ = ["PROJECT_SALT", "write_cohort"]
 
 _LOGGER = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 PROJECT_SALT = "phantom-cohort-salt-is-public-and-fixed"
 """Salt of the pseudonyms: fixed, so that the demo is the same on every machine."""
@@ -76,8 +76,8 @@ cohort.json       with what all this was made
 Written by scripts/make_synthetic_data.py; the same seed gives the same files. Do not use it as
 evidence about patients: it tests software.
 """
-# Streams of random numbers; a body uses 10-12, a study 13 (see anatomy, phantoms, dicom_files).
-_IMAGE, _EXTRA, _REPORT, _OUTCOME, _ANNOTATED = 1, 14, 2, 3, 4
+# Streams of random numbers; tables use 2-4, a body 10-12, a study 13.
+_IMAGE, _EXTRA = 1, 14
 _LOCALIZER_CHANCE, _UNCORRECTED_CHANCE, _SCREENSHOT_CHANCE = 0.20, 0.06, 0.12
 
 
@@ -133,10 +133,11 @@ def write_cohort(
     settings = {"seed": seed, "size": size}
     write_json(folder / "truth" / "settings.json", settings)
     jobs = [_Job(folder, patient, seed, size, masks, ontology) for patient in patients]
-    _write_images([job for job in jobs if not _is_done(job)], workers=workers, total=len(jobs))
-    num_exams = _write_tables(
+    truth = _write_images(jobs, workers=workers)
+    num_exams = write_tables(
         folder, patients, seed=seed, num_annotated=num_annotated, ontology=ontology
     )
+    write_truth(folder / "truth", truth)
     write_text(folder / "project_salt.txt", PROJECT_SALT + "\n")
     write_text(folder / "README.txt", _README)
     facts = {"num_patients": num_patients, "num_exams": num_exams, "version": __version__}
@@ -175,10 +176,6 @@ def _check(folder: Path, *, num_patients: int, seed: int, size: str, workers: in
         )
 
 
-def _is_done(job: _Job) -> bool:
-    return _has_images(job) and all(path.exists() for path in _mask_paths(job).values())
-
-
 def _has_images(job: _Job) -> bool:
     return (job.folder / "dicom" / patient_id(job.patient)).is_dir()
 
@@ -194,25 +191,21 @@ def _mask_paths(job: _Job) -> dict[int, Path]:
     }
 
 
-def _write_images(jobs: list[_Job], *, workers: int, total: int) -> None:
-    with tqdm(
-        total=total, initial=total - len(jobs), desc="phantoms", unit="patient", disable=None
-    ) as bar:
+def _write_images(jobs: list[_Job], *, workers: int) -> list[Truth]:
+    """Writes what is missing of each patient and returns what is in all, in the order of jobs."""
+    with tqdm(total=len(jobs), desc="phantoms", unit="patient", disable=None) as bar:
         if workers == 1 or len(jobs) < 2:
-            for job in jobs:
-                _write_patient(job)
-                bar.update()
-            return
+            return [_write_patient(job) for job in _counted(jobs, bar)]
         try:
             with new_pool(workers) as pool:
                 futures = [pool.submit(_write_patient, job) for job in jobs]
                 try:
-                    for future in as_completed(futures):
+                    for future in _counted(as_completed(futures), bar):
                         future.result()
-                        bar.update()
                 except BaseException:
                     pool.shutdown(cancel_futures=True)  # one failed: start no others
                     raise
+                return [future.result() for future in futures]
         except BrokenProcessPool:
             raise OutputError(
                 f"a worker process was ended from outside, most likely for lack of memory; run "
@@ -220,34 +213,54 @@ def _write_images(jobs: list[_Job], *, workers: int, total: int) -> None:
             ) from None
 
 
-def _write_patient(job: _Job) -> None:
+def _counted(items: Iterable[_T], bar: Any) -> Iterable[_T]:
+    for item in items:
+        yield item
+        bar.update()
+
+
+def _write_patient(job: _Job) -> Truth:
     """Writes all images of a patient; they appear under their final name when complete."""
     final = job.folder / "dicom" / patient_id(job.patient)
     partial = final.with_name(f".partial_{final.name}")
     shutil.rmtree(partial, ignore_errors=True)
     has_images = _has_images(job)
+    lesions: Rows = []
+    boxes: Rows = []
     try:
         for exam in job.patient.exams:
-            _write_exam(None if has_images else partial, job, exam)
+            of_exam = _write_exam(None if has_images else partial, job, exam)
+            lesions += of_exam[0]
+            boxes += of_exam[1]
         if not has_images:
             partial.rename(final)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         raise OutputError(f"{final} cannot be written: {error.strerror or error}.") from None
+    return lesions, boxes
 
 
-def _write_exam(patient_folder: Path | None, job: _Job, exam: Exam) -> None:
-    """Draws an exam and writes its series (unless there are any) and its mask (if wanted)."""
+def _write_exam(patient_folder: Path | None, job: _Job, exam: Exam) -> Truth:
+    """Draws an exam; writes its series (unless there are any) and its mask (if it is missing)."""
     patient, seed = job.patient, job.seed
     body = build_body(patient, exam, seed=seed)
     lesions = place_lesions(patient, exam, body, ontology=job.ontology, seed=seed)
-    pet_grid, ct_grid = scan_grids(body, size=job.size)
     mask_path = _mask_paths(job).get(exam.number)
-    if mask_path is not None:
-        _write_mask(mask_path, lesions, pet_grid)
-    if patient_folder is None:
-        return
+    if mask_path is not None and not mask_path.exists():
+        _write_mask(mask_path, lesions, scan_grids(body, size=job.size)[0])
+    if patient_folder is not None:
+        _write_series(patient_folder, job, exam, body, lesions)
+    uid = study_uid(patient, exam, seed=seed)
+    boxes = box_rows(uid, body, lesions, ontology=job.ontology)
+    return list(lesion_rows(uid, lesions)), list(boxes)
+
+
+def _write_series(
+    patient_folder: Path, job: _Job, exam: Exam, body: Body, lesions: tuple[PlacedLesion, ...]
+) -> None:
+    patient, seed = job.patient, job.seed
+    pet_grid, ct_grid = scan_grids(body, size=job.size)
     study = new_study(patient, exam, seed=seed)
     # What the patient looks like must not depend on how many voxels the noise has.
     key = [seed, patient.number, _IMAGE, exam.number]
@@ -279,121 +292,3 @@ def _write_mask(path: Path, lesions: tuple[PlacedLesion, ...], grid: VoxelGrid) 
     image = nib.Nifti1Image(draw_lesions(lesions, grid=grid), grid.affine())
     with atomic_path(path) as partial:
         nib.save(image, partial)
-
-
-def _write_tables(
-    folder: Path,
-    patients: list[Patient],
-    *,
-    seed: int,
-    num_annotated: int,
-    ontology: RegionOntology,
-) -> int:
-    """Writes all tables and returns the number of exams."""
-    exams = [(patient, exam) for patient in patients for exam in patient.exams]
-    reports = [_report(patient, exam, seed, ontology) for patient, exam in exams]
-    uids = [study_uid(patient, exam, seed=seed) for patient, exam in exams]
-    chosen = np.random.default_rng([seed, _ANNOTATED]).permutation(len(exams))[:num_annotated]
-    _write_csv(folder / "reports.csv", map(_report_row, uids, reports))
-    _write_csv(
-        folder / "annotations.csv",
-        (row for i in sorted(chosen.tolist()) for row in _annotation_rows(uids[i], reports[i])),
-        columns=("study_instance_uid", "start", "end", "region", "abnormal"),
-    )
-    _write_csv(
-        folder / "hand_labels.csv",
-        (_label_row(uid, exam, ontology) for uid, (_, exam) in zip(uids, exams, strict=True)),
-    )
-    _write_outcomes(folder, patients, seed=seed, ontology=ontology)
-    _write_truth(folder / "truth", exams, seed=seed, ontology=ontology)
-    return len(exams)
-
-
-def _report(patient: Patient, exam: Exam, seed: int, ontology: RegionOntology) -> Report:
-    rng = np.random.default_rng([seed, patient.number, _REPORT, exam.number])
-    return write_report(patient, exam, ontology=ontology, rng=rng)
-
-
-def _report_row(uid: str, report: Report) -> dict[str, Any]:
-    return {
-        "study_instance_uid": uid,
-        "text": report.text,
-        "indication": report.indication,
-        "summary_code": report.summary_code,
-    }
-
-
-def _annotation_rows(uid: str, report: Report) -> Iterable[dict[str, Any]]:
-    for mention in report.mentions:
-        yield {
-            "study_instance_uid": uid,
-            "start": mention.start,
-            "end": mention.end,
-            "region": mention.region,
-            "abnormal": int(mention.abnormal),
-        }
-
-
-def _label_row(uid: str, exam: Exam, ontology: RegionOntology) -> dict[str, Any]:
-    abnormal: set[str] = set()
-    for lesion in exam.lesions:
-        abnormal |= {lesion.region} | ontology.containers(lesion.region)
-    return {"study_instance_uid": uid, **{name: int(name in abnormal) for name in ontology}}
-
-
-def _write_truth(
-    folder: Path,
-    exams: Iterable[tuple[Patient, Exam]],
-    *,
-    seed: int,
-    ontology: RegionOntology,
-) -> None:
-    lesions: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
-    for patient, exam in exams:
-        if exam.lesions:
-            uid, body = study_uid(patient, exam, seed=seed), build_body(patient, exam, seed=seed)
-            placed = place_lesions(patient, exam, body, ontology=ontology, seed=seed)
-            lesions.extend(lesion_rows(uid, placed))
-            boxes.extend(box_rows(uid, body, placed, ontology=ontology))
-    _write_csv(folder / "lesions.csv", lesions, columns=LESION_COLUMNS)
-    _write_csv(folder / "boxes.csv", boxes, columns=BOX_COLUMNS)
-
-
-def _write_outcomes(
-    folder: Path, patients: list[Patient], *, seed: int, ontology: RegionOntology
-) -> None:
-    outcomes: list[dict[str, Any]] = []
-    hazards: list[dict[str, Any]] = []
-    for patient in patients:
-        rng = np.random.default_rng([seed, patient.number, _OUTCOME])
-        outcome = sample_outcome(patient, ontology=ontology, rng=rng)
-        outcomes.append(
-            {
-                "patient_id": patient_id(patient),
-                "death_date": outcome.death_date or "",
-                "last_contact_date": outcome.last_contact_date,
-            }
-        )
-        hazards.append(
-            {
-                "patient_id": patient_id(patient),
-                "log_hazard": outcome.log_hazard,
-                "disease": patient.disease,
-                "num_lesions": len(patient.exams[-1].lesions),
-            }
-        )
-    _write_csv(folder / "outcomes.csv", outcomes)
-    _write_csv(folder / "truth" / "hazards.csv", hazards)
-
-
-def _write_csv(
-    path: Path, rows: Iterable[Mapping[str, Any]], *, columns: Iterable[str] = ()
-) -> None:
-    """Writes rows as CSV; line breaks inside a text stay as they are."""
-    rows = list(rows)
-    names = list(columns) or list(rows[0])
-    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

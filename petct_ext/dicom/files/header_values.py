@@ -31,7 +31,15 @@ _T = TypeVar("_T")
 def texts(datasets: Sequence[pydicom.Dataset], keyword: str) -> list[str]:
     """Returns an element of each slice as text; empty where it is missing."""
     tag = tag_for_keyword(keyword) or 0  # by number is twice as fast as by keyword
-    return [_text(dataset[tag].value) if tag in dataset else "" for dataset in datasets]
+    known: dict[int, tuple[object, str]] = {}  # slices share equal elements: each is read once
+    found = []
+    for dataset in datasets:
+        element = dataset.get_item(tag) if tag in dataset else None
+        if id(element) not in known:
+            text = "" if element is None else _text(dataset[tag].value)
+            known[id(element)] = element, text
+        found.append(known[id(element)][1])
+    return found
 
 
 def common_text(datasets: Sequence[pydicom.Dataset], keyword: str) -> str:
