@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-from monai.data import DataLoader
+from monai.data import DataLoader, get_track_meta, set_track_meta
 from monai.engines import PrepareBatch
 from monai.utils import convert_to_tensor
 from torch import Tensor
@@ -158,13 +159,21 @@ class PrepareExamBatch(PrepareBatch):
         transforms: of one exam: takes its item, returns it with ``image`` (C, X, Y, Z). May be
             random; ``monai.data.utils.set_rnd`` seeds it through this object.
         num_channels: channels of ``image`` that the network takes; None does not check.
+        keep_meta: whether ``transforms`` keep affines and histories, which nobody reads behind
+            this point and which take a CPU as long as the transforms. False is for a loader without
+            threads only: MONAI's switch is one for the whole process.
     """
 
     def __init__(
-        self, transforms: Callable[[dict[str, Any]], Any], *, num_channels: int | None = None
+        self,
+        transforms: Callable[[dict[str, Any]], Any],
+        *,
+        num_channels: int | None = None,
+        keep_meta: bool = True,
     ) -> None:
         self.transforms = transforms
         self.num_channels = num_channels
+        self.keep_meta = keep_meta
 
     def __call__(
         self,
@@ -189,10 +198,11 @@ class PrepareExamBatch(PrepareBatch):
             InputDataError: if an exam has another number of channels, or sizes in-plane differ.
         """
         names = batchdata[EXAM_ID]
-        images = [
-            self._image(item, name, device=device, non_blocking=non_blocking)
-            for item, name in zip(batchdata.pop(VOLUME_KEYS), names, strict=True)
-        ]
+        with _meta(keep=self.keep_meta):
+            images = [
+                self._image(item, name, device=device, non_blocking=non_blocking)
+                for item, name in zip(batchdata.pop(VOLUME_KEYS), names, strict=True)
+            ]
         image, num_slices = stack_slices(images, names)
         label = batchdata[LABEL].to(device=device, non_blocking=non_blocking)
         return image.to(**kwargs) if kwargs else image, label, (), {NUM_SLICES: num_slices}
@@ -207,6 +217,16 @@ class PrepareExamBatch(PrepareBatch):
                 "(2: PET and CT)."
             )
         return image
+
+
+@contextmanager
+def _meta(*, keep: bool) -> Iterator[None]:
+    tracked = get_track_meta()
+    set_track_meta(tracked and keep)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)
 
 
 def _pinned(item: dict[str, Any]) -> dict[str, Any]:
