@@ -20,7 +20,7 @@ from petct_ext.errors import InputDataError, OutputError
 from petct_ext.files import atomic_path, make_folder, read_json, write_json, write_text
 from petct_ext.ontology.regions import RegionOntology
 from petct_ext.processes import new_pool
-from petct_ext.synthetic.cohort_tables import Rows, Truth, write_tables, write_truth
+from petct_ext.synthetic.cohort_tables import Rows, Truth, write_cohort_tables, write_truth
 from petct_ext.synthetic.diseases import sample_patients
 from petct_ext.synthetic.patients import Exam, Patient, with_sides
 from petct_ext.synthetic.phantoms.anatomy import Body, build_body
@@ -134,7 +134,7 @@ def write_cohort(
     write_json(folder / "truth" / "settings.json", settings)
     jobs = [_Job(folder, patient, seed, size, masks, ontology) for patient in patients]
     truth = _write_images(jobs, workers=workers)
-    num_exams = write_tables(
+    num_exams = write_cohort_tables(
         folder, patients, seed=seed, num_annotated=num_annotated, ontology=ontology
     )
     write_truth(folder / "truth", truth)

@@ -18,7 +18,7 @@ from petct_ext.synthetic.phantoms.dicom_encoding import patient_id, study_uid
 from petct_ext.synthetic.phantoms.truth import BOX_COLUMNS, LESION_COLUMNS
 from petct_ext.synthetic.reports.writing import Report, write_report
 
-__all__ = ["Rows", "Truth", "write_tables", "write_truth"]
+__all__ = ["Rows", "Truth", "write_cohort_tables", "write_truth"]
 
 Rows = list[dict[str, Any]]
 Truth = tuple[Rows, Rows]
@@ -28,7 +28,7 @@ Truth = tuple[Rows, Rows]
 _REPORT, _OUTCOME, _ANNOTATED = 2, 3, 4
 
 
-def write_tables(
+def write_cohort_tables(
     folder: Path,
     patients: list[Patient],
     *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
     datalist,
     workflow,
 )
+from tests.forks import run_forked
 
 
 def failure(datalist: Path, folder: Path, **options: Any) -> str:  # noqa: F811
@@ -135,7 +135,7 @@ def test_command_line_says_one_line_and_nothing_else(datalist: Path, tmp_path: P
         ({"network_def#in_channels": 3}, "error: exam E0"),
     ):
         given = [f"--{name}={value}" for name, value in (options | wrong).items()]
-        done = subprocess.run([*command, *given], check=False, capture_output=True, text=True)
+        done = run_forked([*command, *given])
         assert done.returncode == 2
         assert "Traceback" not in done.stdout + done.stderr
         assert done.stderr.strip().splitlines()[-1].startswith(told)

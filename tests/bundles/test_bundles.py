@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
 import re
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from petct_ext.ontology import RegionOntology
 from petct_ext.scan.networks.design import note_design
 from petct_ext.tables.schemas import PREDICTIONS, read_table
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 BUNDLES = REPOSITORY / "bundles"
@@ -319,7 +319,8 @@ def test_command_line_works_wherever_the_bundle_lies(
         (tmp_path / "renamed" / "models").mkdir()
         shutil.copy(scan_model, tmp_path / "renamed" / "models")
         options = []
-    told = command(where, configs, *options, *(f"--{key}={value}" for key, value in TINY.items()))
+    options += [f"--{key}={value}" for key, value in TINY.items()]
+    told = command(where, configs, *options, fresh=place == "repository")
     assert told.returncode == 0, told.stderr[-2000:]
     target = tmp_path / "renamed" / "eval" if place == "copy" else tmp_path
     assert len(read_table(target / "predictions.csv", PREDICTIONS)) == 2 * 26
@@ -386,13 +387,11 @@ def test_command_line_refuses_other_weights_in_one_line(
     assert not (tmp_path / "eval").exists()
 
 
-def command(where: Path, configs: str, *options: str) -> subprocess.CompletedProcess[str]:
+def command(
+    where: Path, configs: str, *options: str, fresh: bool = False
+) -> subprocess.CompletedProcess[str]:
     config = f"--config_file={configs}/inference.json"
-    return subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", config, *options],
-        cwd=where,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    command = [sys.executable, "-m", "monai.bundle", "run", config, *options]
+    if not fresh:
+        return run_forked(command, folder=where)
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import load_report_items
 from petct_ext.tables.schemas import MENTIONS, read_table
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 from tests.reports.phantom_reports import write_phantom_reports
 
 BUNDLE = REPOSITORY / "bundles" / "report_labeler"
@@ -165,10 +164,7 @@ def test_command_line_refuses_truncated_weights_in_one_line(
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file"]
     command += [str(CONFIGS / "inference.json"), f"--dataset_dir={work / 'private'}"]
     command += [f"--ckpt_dir={weights.parent}", f"--mentions={tmp_path / 'mentions.csv'}"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        command, cwd=REPOSITORY, check=False, capture_output=True, text=True, env=environment
-    )
+    ended = run_forked(command, folder=REPOSITORY)
     assert ended.returncode == 2, ended.stderr[-2000:]
     assert "Traceback" not in ended.stderr
     (line,) = re.findall(r"^error: (.*)$", ended.stderr, flags=re.MULTILINE)
@@ -202,8 +198,8 @@ def test_copied_bundle_trains_by_the_command_line(work: Path, tmp_path: Path) ->
     command += [f"['{copy}/configs/train.json','{copy}/configs/demo.json']"]
     command += [f"--{key}={value}" for key, value in SHORT.items()]
     command += [f"--dataset_dir={work / 'private'}"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=environment)
+    ended = run_forked(command, folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr[-2000:]
     state = torch.load(copy / "models" / "model.pt", weights_only=True)
     assert "classifier.weight" in state
     assert (copy / "models" / "encoder" / "vocab.txt").is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from petct_ext.labeler.offline_encoder import offline_encoder
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 from tests.reports.phantom_reports import write_phantom_reports
 from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
@@ -23,11 +23,7 @@ SHIPPED = BUNDLE / "models"
 
 
 def run_bundle(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "monai.bundle", "run", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, check=False, capture_output=True, text=True, env=environment
-    )
+    return run_forked([sys.executable, "-m", "monai.bundle", "run", *arguments], folder=cwd)
 
 
 needs_model = pytest.mark.skipif(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from petct_ext.scan.networks.design import stored_regions
 from petct_ext.synthetic.cohort import write_cohort
 from petct_ext.tables.schemas import HAND_LABELS, IDENTIFIERS, PREDICTIONS, read_table
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 from tests.package_regions import ONTOLOGY
 
 BUNDLE = REPOSITORY / "bundles" / "scan_model"
@@ -27,14 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=REPOSITORY,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return run_forked([sys.executable, *map(str, arguments)], folder=REPOSITORY)
 
 
 def script(name: str, *arguments: object) -> None:

@@ -231,7 +231,10 @@ def test_end_of_the_pipeline_leaves_no_process(number: signal.Signals, tmp_path:
         pids = [int(path.name.removeprefix("pid_")) for path in tmp_path.glob("pid_*")]
         servers = [int(pid) for pid in _children(pipeline.pid)]
         assert all(map(is_running, [*pids, *servers]))
-        pipeline.send_signal(number)
+        if number == signal.SIGINT:
+            os.killpg(pipeline.pid, number)  # as a terminal does
+        else:
+            pipeline.send_signal(number)
         pipeline.wait(timeout=30)
     wait_until(lambda: not any(map(is_running, [*pids, *servers])))
 

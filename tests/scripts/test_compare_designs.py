@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
 from petct_ext.pipeline.designs import REFERENCE_DESIGN
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 
 SCRIPT = REPOSITORY / "scripts" / "compare_designs.py"
 SIZE, AFFINE = (48, 48, 10), np.diag([10.0, 10.0, 13.0, 1.0])
@@ -23,13 +23,7 @@ SIZES = {"training": 2, "validation": 2, "test": 12}
 
 
 def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return run_forked([sys.executable, str(SCRIPT), *map(str, arguments)])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import pytest
 
 from petct_ext.files import read_json
 from tests.conftest import REPOSITORY
+from tests.forks import LIGHT, run_forked
 
 SCRIPTS = REPOSITORY / "scripts"
 DAY = pd.Timestamp("2020-01-01")
@@ -22,7 +22,7 @@ REGIONS = ("full", "liver", "lungs")
 
 def _run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_forked(command, modules=LIGHT)
 
 
 def _write(rows: Sequence[Sequence[object]], columns: str, path: Path) -> None:
@@ -219,31 +219,6 @@ BAD_INPUT = {
 }
 
 
-DRIVER = """
-import contextlib, io, json, runpy, sys
-results = []
-for script, *arguments in json.load(sys.stdin):
-    sys.argv = [script, *arguments]
-    out, err, code = io.StringIO(), io.StringIO(), None
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            runpy.run_path(script, run_name="__main__")
-        except SystemExit as ended:
-            code = ended.code
-    results.append([code, out.getvalue(), err.getvalue()])
-json.dump(results, sys.stdout)
-"""
-
-
-def _run_all(commands: list[list[str]]) -> list[tuple[int, str, str]]:
-    """Runs scripts one after the other in one process, so that they import pandas only once."""
-    given = json.dumps([[str(SCRIPTS / script), *rest] for script, *rest in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input=given, capture_output=True, text=True, check=True
-    )
-    return [tuple(result) for result in json.loads(done.stdout)]
-
-
 @pytest.fixture(scope="module")
 def complaints(
     run: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
@@ -261,7 +236,9 @@ def complaints(
             "P2,E2,validation,9,1,60,F,,\nP3,E3,test,9,1,60,F,,\n"
         )
         commands.append(command.format(d=run[0], w=run[1], t=folder).split())
-    return dict(zip(BAD_INPUT, _run_all(commands), strict=True))
+    ended = [_run(*command) for command in commands]
+    answers = [(done.returncode, done.stdout, done.stderr) for done in ended]
+    return dict(zip(BAD_INPUT, answers, strict=True))
 
 
 @pytest.mark.parametrize("name", BAD_INPUT)
@@ -280,9 +257,10 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 def test_help_tells_what_the_step_does() -> None:
     names = ("evaluate_predictions", "make_survival_table", "analyze_survival", "make_page")
-    for code, out, _ in _run_all([[f"{name}.py", "--help"] for name in names]):
-        assert code == 0
-        assert "Example:" in out
+    for name in names:
+        done = _run(f"{name}.py", "--help")
+        assert done.returncode == 0
+        assert "Example:" in done.stdout
 
 
 def test_error_is_all_that_a_user_sees(tmp_path: Path) -> None:

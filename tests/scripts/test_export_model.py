@@ -13,6 +13,7 @@ import torch
 from petct_ext.scan.networks.design import note_design
 from petct_ext.scan.networks.exported import exported_design, load_exported
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 from tests.scan.networks.region_networks import GRID, WINDOWS, region_classifier
 
 ROOT = REPOSITORY
@@ -22,7 +23,7 @@ CONFIG = ROOT / "bundles" / "scan_model" / "configs" / "inference.json"
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return run_forked(command, folder=ROOT)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.dicom.slices import write_slices
+from tests.forks import LIGHT, run_forked
 
 
 def write_exam(folder: Path, uid: str, *, has_ct: bool = True) -> None:
@@ -30,10 +31,7 @@ def write_exam(folder: Path, uid: str, *, has_ct: bool = True) -> None:
 def index(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     script = REPOSITORY / "scripts" / "index_exams.py"
     command = [sys.executable, str(script), "dicom", "--work", "work", "--workers", "1", *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return run_forked(command, folder=folder, modules=LIGHT)
 
 
 def test_all_usable_is_0(tmp_path: Path) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
+from tests.forks import run_forked
 
 
 def test_cohort_of_patients_is_refused(tmp_path: Path) -> None:
     script = REPOSITORY / "scripts" / "rebuild_scan_model.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--work", str(tmp_path), "--out", str(tmp_path / "models")],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_forked(
+        [sys.executable, str(script), "--work", str(tmp_path), "--out", str(tmp_path / "models")]
     )
     assert done.returncode == 2
     assert done.stderr == (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from petct_ext.training.resume import describe, fingerprint
+from tests.forks import run_forked
 
 
 def transforms(prob: float = 0.5, size: int = 8) -> Compose:
@@ -49,9 +49,8 @@ def test_another_process_finds_the_same() -> None:
         "from tests.training.test_fingerprint import *;"
         "print(*fingerprint({'a': transforms(), 'b': scheduler(), 'c': {'x', 'y'}}).values())"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
+    found = run_forked([sys.executable, "-c", code])
+    assert found.returncode == 0, found.stderr
     here = fingerprint({"a": transforms(), "b": scheduler(), "c": {"x", "y"}})
     assert found.stdout.split() == list(here.values())
 
