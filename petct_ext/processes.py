@@ -24,15 +24,20 @@ _PR_SET_PDEATHSIG: Final = 1
 def new_pool(
     workers: int, initializer: Callable[..., None] | None = None, *arguments: Any
 ) -> ProcessPoolExecutor:
-    """Returns a pool of fresh processes, which end with this one.
+    """Returns a pool of processes that end with this one.
+
+    They are forked, and find imported what this one has imported, where a fork is safe: on Linux,
+    without torch (its threads do not survive one), from a process with a single thread. Elsewhere
+    they are fresh ones.
 
     Args:
         workers: how many.
         initializer: what each calls first.
         *arguments: of ``initializer``.
     """
-    context = get_context("spawn")
-    return ProcessPoolExecutor(workers, context, _begin, (initializer, *arguments))
+    is_safe = sys.platform == "linux" and "torch" not in sys.modules
+    kind = "fork" if is_safe and threading.active_count() == 1 else "spawn"
+    return ProcessPoolExecutor(workers, get_context(kind), _begin, (initializer, *arguments))
 
 
 def end_with(parent: int) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor, get_track_meta
 from monai.data.utils import set_rnd
-from monai.transforms import Compose, ConcatItemsd, RandSpatialCropd
+from monai.transforms import Compose, ConcatItemsd, Lambdad, RandSpatialCropd, Resized
 
 from petct_ext.errors import InputDataError
 from petct_ext.scan.data.batches import PrepareExamBatch, gather_exams
@@ -56,6 +57,22 @@ def test_random_numbers_are_seeded_through_it() -> None:
 
     assert torch.equal(draw(1), draw(1))
     assert not all(torch.equal(draw(1), draw(seed)) for seed in range(2, 8))
+
+
+def test_result_is_the_same_without_histories_and_the_switch_is_put_back() -> None:
+    larger = Resized("image", (9, 9, -1), mode="trilinear")
+    crop = RandSpatialCropd("image", roi_size=(3, 3, -1), random_size=False)
+    images = []
+    for keep_meta in (True, False):
+        seen: list[type] = []
+        look = Lambdad("image", lambda x, seen=seen: (seen.append(type(x)), x)[1], track_meta=False)
+        steps = Compose([*UNITS, crop, larger, look])
+        prepare = PrepareExamBatch(steps, keep_meta=keep_meta)
+        set_rnd(prepare, 1)
+        images.append(prepare(gather_exams([exam("E1", 3), exam("E2", 3)]), "cpu")[0])
+        assert seen == [MetaTensor if keep_meta else torch.Tensor] * 2
+        assert get_track_meta()
+    assert torch.equal(*images)
 
 
 def test_other_number_of_channels_is_told_with_the_exam() -> None:
