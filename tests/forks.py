@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from petct_ext.pipeline.forked import LIGHT, WITH_TORCH, start_command
@@ -20,7 +20,11 @@ ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
 def run_forked(
-    command: Sequence[str], *, folder: Path | None = None, modules: Sequence[str] = WITH_TORCH
+    command: Sequence[str],
+    *,
+    folder: Path | None = None,
+    modules: Sequence[str] = WITH_TORCH,
+    environment: Mapping[str, str] = os.environ,
 ) -> subprocess.CompletedProcess[str]:
     """Returns what :func:`subprocess.run` returns, with text of stdout and stderr."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -28,7 +32,7 @@ def run_forked(
             command,
             stdout=out.fileno(),
             stderr=err.fileno(),
-            environment=os.environ | ENVIRONMENT,
+            environment={**environment, **ENVIRONMENT},
             folder=folder,
             modules=modules,
         )

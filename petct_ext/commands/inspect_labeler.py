@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
-from petct_ext.labeler.prediction import read_report_text
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.items import SentenceTagger, load_report_items, tag_report
-from petct_ext.tables.schemas import REPORTS, read_table
+from petct_ext.reports.rows import read_report_table
+from petct_ext.reports.texts import read_report_text
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -57,7 +57,7 @@ def tag_files(paths: list[Path], tagger: SentenceTagger) -> list[dict[str, Any]]
     texts: dict[str, str] = {}
     for path in paths:
         if path.suffix.lower() == ".csv":
-            table = read_table(path, REPORTS)
+            table = read_report_table(path)
             texts |= dict(zip(table["study_instance_uid"], table["text"], strict=True))
         else:
             texts[path.stem] = read_report_text(path)

@@ -13,6 +13,7 @@ Examples:
     python scripts/label_reports.py --text report.txt
     python scripts/label_reports.py --text report.txt --model-dir runs/mine/report_labeler
     python scripts/label_reports.py --text report.txt --labeler rules
+    python scripts/label_reports.py --text report.txt --show-sections
 """
 
 import argparse
@@ -26,11 +27,17 @@ from petct_ext.labeler.preparation import read_report_problems
 from petct_ext.labeler.wording import describe_mentions
 from petct_ext.labels.weak_labels import write_weak_labels
 from petct_ext.ontology.option import add_ontology_option
+from petct_ext.reports.reading import show_sections
+from petct_ext.reports.texts import read_report_text
 
 
 def command(arguments: argparse.Namespace) -> int:
     if (arguments.work is None) == (not arguments.text):
         raise InputDataError("give either --work FOLDER or --text FILE...; see --help.")
+    if arguments.text and arguments.show_sections:
+        for path in arguments.text:
+            print(f"\n{path}:\n{show_sections(read_report_text(path))}")
+        return 0
     if arguments.text:
         return label_text_files(arguments)
     path = write_weak_labels(
@@ -72,6 +79,11 @@ def main() -> NoReturn:
     parser.add_argument("--work", type=Path, help="work folder of the cohort")
     parser.add_argument(
         "--text", type=Path, nargs="+", default=[], help="text files, a report each"
+    )
+    parser.add_argument(
+        "--show-sections",
+        action="store_true",
+        help="with --text: print each text with its sections, and label nothing",
     )
     parser.add_argument(
         "--model-dir",

@@ -23,8 +23,9 @@ from petct_ext.cohort.reader_labels import (
     summary_code_labels,
 )
 from petct_ext.ontology.option import add_ontology_option
+from petct_ext.reports.rows import read_report_table
 from petct_ext.scan.data.datalist import build_datalist
-from petct_ext.tables.schemas import IDENTIFIERS, REPORTS, read_table
+from petct_ext.tables.schemas import IDENTIFIERS, read_table
 
 
 def command(arguments: argparse.Namespace) -> None:
@@ -33,7 +34,7 @@ def command(arguments: argparse.Namespace) -> None:
     codes = None
     if arguments.cohort is not None:
         codes = summary_code_labels(
-            read_table(arguments.cohort / "reports.csv", REPORTS),
+            read_report_table(arguments.cohort / "reports.csv"),
             read_table(arguments.work / "private" / "identifiers.csv", IDENTIFIERS),
             abnormal_codes=arguments.abnormal_codes,
         )

@@ -23,9 +23,11 @@ from petct_ext.labeler.tokens import (
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.labels.aggregation import region_probabilities
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.items import SentenceTagger
+from petct_ext.reports.reading import read_report
 from petct_ext.reports.repeats import join_repeats, rows_of_mentions
 from petct_ext.reports.rules import RuleLabeler
+from petct_ext.reports.texts import read_report_text
 from petct_ext.scan.networks.pretrained import check_weights
 
 __all__ = [
@@ -33,7 +35,6 @@ __all__ = [
     "ReportPredictor",
     "choose_labeler",
     "label_files",
-    "read_report_text",
     "shipped_model",
 ]
 
@@ -169,10 +170,10 @@ def label_files(
     for path in map(str, paths):
         try:
             text = read_report_text(path)
-            sentences = report_sentences(text)
-            if not sentences:
-                raise InputDataError(f"{path}: neither findings nor impression has text.")
-            items += tag_report(path, text, tagger, sentences=sentences)
+            of_text, status = read_report(path, text, tagger)
+            if status.message:
+                raise InputDataError(f"{path}: {status.message}.")
+            items += of_text
         except InputDataError as error:
             found.problems.append({"exam_id": path, "problem": str(error)})
             continue
@@ -184,25 +185,3 @@ def label_files(
         spans = [(row["start"], row["end"], row["region"], row["probability"]) for row in rows]
         found.labels[path] = region_probabilities(spans, ontology)
     return found
-
-
-def read_report_text(path: str | Path) -> str:
-    """Reads a report from a UTF-8 text file.
-
-    Raises:
-        InputDataError: if the file is missing, is not UTF-8 text, or is empty.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputDataError(f"{path} is no file; give a text file with one report.") from None
-    except UnicodeDecodeError as error:
-        raise InputDataError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as plain text in UTF-8."
-        ) from None
-    except OSError as error:
-        raise InputDataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if not text.strip():
-        raise InputDataError(f"{path} is empty; give a text file with one report.")
-    return text

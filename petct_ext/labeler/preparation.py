@@ -15,13 +15,10 @@ from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import write_text
 from petct_ext.labeler.vocabulary import learn_vocabulary, save_tokenizer
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import (
-    SentenceTagger,
-    annotated_items,
-    report_sentences,
-    tag_report,
-)
+from petct_ext.reports.items import SentenceTagger, annotated_items, report_sentences
+from petct_ext.reports.reading import read_report
 from petct_ext.reports.rows import RowProblem, read_report_rows
+from petct_ext.reports.status import LABELED
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import ANNOTATIONS, IDENTIFIERS, SPLITS, read_table
 
@@ -52,7 +49,9 @@ def prepare_report_items(
 
     - ``report_items.json``: ``training``, ``validation`` and ``test`` hold annotated mentions by
       the split of their patient, ``all`` every mention of every exam, and ``exams`` says of every
-      exam whether its report has findings or an impression.
+      exam whether its report could be read.
+    - ``<work>/report_status.csv`` (``exam_id, status, read_share, message``, without any text):
+      what became of each report, see :class:`petct_ext.reports.status.ReportStatus`.
     - ``report_problems.csv`` (``line, exam_id, problem``): rows of ``reports.csv`` that could not
       be read and reports that took too long; their exams have no text, all others are labeled.
       Where a broken row does not tell its study, every exam without a report is named as well.
@@ -79,9 +78,10 @@ def prepare_report_items(
     cohort, work = Path(cohort), Path(work)
     reports, problems = _read_reports(cohort, work, encoding)
     annotations = _read_annotations(cohort, ontology) if with_annotations else {}
-    document, training_text = _tag_all(
+    document, training_text, status = _tag_all(
         reports, annotations, _split_of_exams(work), ontology, problems=problems
     )
+    write_csv(pd.DataFrame(status), work / "report_status.csv")
     _write_problems(problems, work / "private" / _PROBLEMS)
     if with_annotations:
         _require_enough(document, cohort / "annotations.csv")
@@ -112,33 +112,38 @@ def _tag_all(
     ontology: RegionOntology,
     *,
     problems: list[dict[str, Any]],
-) -> tuple[dict[str, Any], list[str]]:
-    """Returns the document and the sentences of the training split; adds to ``problems``."""
+) -> tuple[dict[str, Any], list[str], list[dict[str, Any]]]:
+    """Returns document, sentences of the training split and statuses; adds to ``problems``."""
     tagger = SentenceTagger(ontology)
     document: dict[str, Any] = {name: [] for name in (*_SPLITS, "all")} | {"exams": {}}
     training_text: list[str] = []
+    states: list[dict[str, Any]] = []
     outside = 0
     columns = (reports[name].tolist() for name in ("exam_id", "study_instance_uid", "text"))
     rows = tqdm(zip(*columns, strict=True), desc="reports", total=len(reports), disable=None)
     for exam_id, study, text in rows:
-        sentences = report_sentences(text)
-        document["exams"][exam_id] = bool(sentences)
-        try:
-            document["all"].extend(tag_report(exam_id, text, tagger, sentences=sentences))
-        except InputDataError as error:
-            problems.append({"line": "", "exam_id": exam_id, "problem": str(error)})
-            document["exams"][exam_id] = False
+        items, state = read_report(exam_id, text, tagger)
+        document["all"].extend(items)
+        document["exams"][exam_id] = state.status == LABELED
+        share = round(state.read_share, 3)
+        states.append(
+            {"exam_id": exam_id, "status": state.status, "read_share": share}
+            | {"message": state.message}
+        )
+        if text.strip() and state.message:
+            problems.append({"line": "", "exam_id": exam_id, "problem": state.message})
+        if state.status != LABELED:
             continue
         split = splits.get(exam_id)
         if split == "training":
-            training_text.extend(text[start:end] for _, start, end in sentences)
+            training_text.extend(text[start:end] for _, start, end in report_sentences(text))
         if split is not None and study in annotations:
             items, unused = annotated_items(exam_id, text, annotations[study])
             document[split].extend(items)
             outside += unused
     if outside:
         _LOGGER.warning("%d annotations lie outside findings and impression: not used", outside)
-    return document, training_text
+    return document, training_text, states
 
 
 def _read_reports(
@@ -257,7 +262,7 @@ def _log_counts(document: Mapping[str, Any]) -> None:
     silent = sum(not has_text for has_text in document["exams"].values())
     if silent:
         _LOGGER.warning(
-            "%d of %d exams have neither findings nor impression: their labels stay unknown",
+            "%d of %d exams have no report that could be read: their labels stay unknown",
             silent,
             len(document["exams"]),
         )

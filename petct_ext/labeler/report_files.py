@@ -18,12 +18,8 @@ from tqdm import tqdm
 from petct_ext.errors import InputDataError
 from petct_ext.labels.aggregation import exam_labels
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import (
-    SentenceTagger,
-    load_report_items,
-    report_sentences,
-    tag_report,
-)
+from petct_ext.reports.items import SentenceTagger, load_report_items
+from petct_ext.reports.reading import read_report
 from petct_ext.reports.repeats import join_repeats
 from petct_ext.reports.rows import read_text_rows
 from petct_ext.tables.contract import is_parquet, read_parquet, text_columns, write_csv
@@ -96,8 +92,8 @@ def items_to_label(
         items: ``report_items.json``, used if ``reports`` is None.
         section: of ``report_items.json``.
         reports: see :func:`read_reports`.
-        status: with ``reports``: CSV with one row per report (``exam_id, status, message``;
-            status ``labeled``, ``no findings``, ``unreadable``).
+        status: with ``reports``: CSV with one row per report (``exam_id, status, read_share,
+            message``; see :class:`petct_ext.reports.status.ReportStatus`).
 
     Raises:
         InputDataError: if the source is wrong, or no report names a region.
@@ -107,12 +103,12 @@ def items_to_label(
     source = read_reports(reports)
     tagger, found, rows = SentenceTagger(ontology), [], []
     for name, text in tqdm(source.texts.items(), desc="reports", disable=None):
-        tagged, state, message = _tag(name, text, tagger)
+        tagged, state = read_report(name, text, tagger)
         found.extend(tagged)
-        message = "; ".join(x for x in (source.problems.get(name, ""), message) if x)
-        rows.append({"exam_id": name, "status": state, "message": message})
+        told = dict.fromkeys(x for x in (source.problems.get(name, ""), state.message) if x)
+        rows.append(_row(name, state.status, state.read_share, "; ".join(told)))
     rows += [
-        {"exam_id": name, "status": "unreadable", "message": reason}
+        _row(name, "unreadable", 0.0, reason)
         for name, reason in source.problems.items()
         if name not in source.texts
     ]
@@ -160,18 +156,12 @@ def _by_length(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(join_repeats(items), key=lambda item: len(item["text"]))
 
 
-def _tag(name: str, text: str, tagger: SentenceTagger) -> tuple[list[dict[str, Any]], str, str]:
-    """Returns items, status and message of a report."""
-    try:
-        sentences = report_sentences(text)
-        if not sentences:
-            return [], "no findings", "neither findings nor impression has text"
-        return tag_report(name, text, tagger, sentences=sentences), "labeled", ""
-    except InputDataError as error:
-        return [], "unreadable", str(error)
+def _row(name: str, status: str, share: float, message: str) -> dict[str, Any]:
+    share = round(share, 3)
+    return {"exam_id": name, "status": status, "read_share": share, "message": message}
 
 
-def _report(rows: list[dict[str, str]], status: str | Path | None) -> None:
+def _report(rows: list[dict[str, Any]], status: str | Path | None) -> None:
     if status is not None:
         write_csv(pd.DataFrame(rows), status)
     noted = [row for row in rows if row["message"]]
@@ -225,6 +215,8 @@ def _read_parquet(path: Path) -> ReportTexts:
 def _read_csv(path: Path) -> ReportTexts:
     """Reads row by row, so that a broken row costs that row only."""
     source = read_text_rows(path)
+    if source.form:
+        _LOGGER.warning("%s is read with %s", path, source.form)
     ids, text = _columns(source.header, path)
     of_id = None if ids is None else source.header.index(ids)
     of_text = source.header.index(text)

@@ -66,12 +66,16 @@ def label_section(work: Path, ontology: RegionOntology) -> PageSection:
     if not paths:
         missing.append(("report_labeler/metrics", "the report labeler wrote no metrics"))
     metrics = [(path.stem.replace("_", " "), _metrics(path)) for path in paths]
+    status = read_free_table(work / "report_status.csv", ("exam_id", "status", "message"))
     data = {
+        "unread": [] if status is None else _unread(status),
         "audit": None if audit is None else _audit(audit, ontology),
         "metrics": [(title, rows) for title, rows in metrics if not rows.empty],
         "prevalence": None if prevalence is None else _prevalence(prevalence),
     }
     figures = () if audit is None else _audit_figures(audit)
+    if status is not None:
+        figures = (_read_figure(status), *figures)
     title = "Labels from reports"
     return PageSection(
         "labels", title, data if any(data.values()) else None, figures, tuple(missing)
@@ -141,6 +145,27 @@ def _overlay_caption(rows: pd.DataFrame, ontology: RegionOntology) -> str:
         for row in rows.to_dict("records")
     ]
     return f"Exam {rows['exam_id'].iloc[0]}. " + "; ".join(parts)
+
+
+def _read_figure(status: pd.DataFrame) -> KeyFigure:
+    num_read = int((status["status"] == "labeled").sum())
+    lost = len(status) - num_read
+    detail = f"of {len(status)} exams" + (f"; the labels of {lost} stay unknown" if lost else "")
+    return KeyFigure("reports read", str(num_read), detail)
+
+
+def _unread(status: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns how many reports were not read, by the reason; unknown is not normal."""
+    lost = status[status["status"] != "labeled"]
+    return [
+        {
+            "reports": len(rows),
+            "status": str(state),
+            "reason": str(rows["message"].iloc[0]),
+            "for example": ", ".join(map(str, rows["exam_id"].head(3))),
+        }
+        for state, rows in lost.groupby("status", sort=True)
+    ]
 
 
 def _audit(audit: pd.DataFrame, ontology: RegionOntology) -> dict[str, pd.DataFrame]:

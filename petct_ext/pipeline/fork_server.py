@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
-from petct_ext.processes import end_with
+from petct_ext.processes import end_with, free_cores
 
 __all__ = ["LENGTH", "NUM_DESCRIPTORS"]
 
@@ -190,10 +190,22 @@ def _is_fork_unsafe() -> bool:
 
 
 def _use_threads() -> None:
-    """Lets torch read the number of threads again: it did so when the server imported it."""
-    torch, number = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS", "")
-    if torch is not None and number.isdigit() and int(number) > 0:
-        torch.set_num_threads(int(number))
+    """Lets torch compute with as many threads as the user says, or as there are idle cores.
+
+    Threads that wait for one that does not get its turn make a busy machine slower than one thread.
+    """
+    torch, given = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS", "")
+    if torch is None:
+        return
+    most = torch.get_num_threads()
+    if given.isdigit() and int(given) > 0:
+        torch.set_num_threads(int(given))
+    elif most > 1 and (number := max(1, round(free_cores()))) < most:
+        torch.set_num_threads(number)
+        sys.stderr.write(
+            f"other programs use this machine: computing with {number} of {most} threads "
+            "(OMP_NUM_THREADS sets another number)\n"
+        )
 
 
 def _of_command(trace: TracebackType | None) -> TracebackType | None:

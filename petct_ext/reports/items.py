@@ -22,10 +22,11 @@ from typing import Any
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.headings import is_heading
 from petct_ext.reports.mentions import MAX_SECONDS, find_mentions
 from petct_ext.reports.readable import readable_text
 from petct_ext.reports.rules import rule_probability
-from petct_ext.reports.sections import TAGGED_SECTIONS, is_heading, split_sections
+from petct_ext.reports.sections import TAGGED_SECTIONS, split_sections
 from petct_ext.reports.sentences import split_sentences
 
 __all__ = [

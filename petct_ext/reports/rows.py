@@ -7,7 +7,10 @@ a row with the next ones.
 
 from __future__ import annotations
 
+import codecs
 import csv
+import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +19,22 @@ from typing import Final
 import pandas as pd
 
 from petct_ext.errors import InputDataError, did_you_mean
-from petct_ext.tables.schemas import REPORTS
+from petct_ext.tables.contract import is_parquet
+from petct_ext.tables.schemas import REPORTS, read_table
 
-__all__ = ["RowProblem", "TextRows", "read_report_rows", "read_text_rows"]
+__all__ = ["RowProblem", "TextRows", "read_report_rows", "read_report_table", "read_text_rows"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_USUAL_CODE_PAGE: Final = "cp1252"
+"""Of Windows in Western Europe and America."""
+
 
 _MAX_LINES: Final = 20_000
 """A row of more lines has lost a quotation mark."""
 _MAX_CHARACTERS: Final = 2**24
+_HEAD_BYTES: Final = 400
+_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +61,20 @@ class TextRows:
         header_problem: what is wrong with the first row, or "".
         rows: line where a row begins, its fields, and what is wrong with it or ""; a broken row has
             no fields or too many or too few. Bytes that are not UTF-8 are lone surrogates.
+        form: how the file is written if not as CSV in UTF-8, for people; "" if it is.
     """
 
     header: tuple[str, ...]
     header_problem: str
     rows: Iterator[tuple[int, list[str], str]]
+    form: str = ""
 
 
 def read_text_rows(path: str | Path) -> TextRows:
     """Opens a CSV file of texts; a lost quotation mark costs the row it stands in.
+
+    Spreadsheets write semicolons or tabs in place of commas, and UTF-16: both are found out from
+    the first bytes and the header, and told in ``form``.
 
     Raises:
         InputDataError: if the file is missing or cannot be read.
@@ -71,13 +88,35 @@ def read_text_rows(path: str | Path) -> TextRows:
         ) from None
     except OSError as error:
         raise InputDataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    # Bytes that are not UTF-8 survive as lone surrogates until their row is known.
-    text = data.decode("utf-8-sig", errors="surrogateescape")
-    lines = text.replace("\x00", " ").splitlines(keepends=True)
-    rows = _rows(_joined_newlines(lines))
+    text, encoding = _decoded(data)
+    lines = _joined_newlines(text.replace("\x00", " ").splitlines(keepends=True))
+    separator = _separator(lines[0] if lines else "")
+    rows = _rows(lines, separator)
     _, header, problem = next(rows, (1, [], ""))
     names = tuple(name.strip() for name in header)
-    return TextRows(names, problem, _with_counts(rows, len(names)))
+    told = [f"{_SEPARATORS[separator]} between its columns"] if separator != "," else []
+    form = ", ".join([*told, encoding] if encoding else told)
+    return TextRows(names, problem, _with_counts(rows, len(names)), form)
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Returns the text of a file and its encoding, "" for UTF-8.
+
+    Bytes that are not UTF-8 survive as lone surrogates until their row is known.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace"), "UTF-16"
+    head = data[:_HEAD_BYTES]
+    for number, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # Latin text: each other byte is 0
+        if len(head) >= 2 and head[number::2].count(0) > len(head) / 4:
+            return data.decode(name, errors="replace"), "UTF-16"
+    return data.decode("utf-8-sig", errors="surrogateescape"), ""
+
+
+def _separator(header: str) -> str:
+    """Returns what separates the columns: the commonest of the usual signs in the header."""
+    outside = re.sub(r'"[^"]*"', "", header)
+    return max(_SEPARATORS, key=outside.count)  # a comma if none is there
 
 
 def read_report_rows(
@@ -87,12 +126,12 @@ def read_report_rows(
 
     Args:
         path: CSV in UTF-8 with or without byte order mark.
-        encoding: code page of bytes that are not UTF-8, e.g. ``cp1252``; None: such rows are
-            problems.
+        encoding: code page of bytes that are not UTF-8; None takes them for Windows-1252 and says
+            so in the log.
 
     Returns:
         The rows that could be read, with all columns of REPORTS as str, and what is wrong with the
-        others: wrong number of fields, a lost quotation mark, bytes that are not UTF-8, no or a
+        others: wrong number of fields, a lost quotation mark, bytes of another code page, no or a
         repeated study, a summary code that does not exist (the report itself is kept).
 
     Raises:
@@ -101,11 +140,42 @@ def read_report_rows(
     path = Path(path)
     source = read_text_rows(path)
     _require_columns(source.header, path, source.header_problem)
-    table, problems = _Reader(source.header, encoding).read(source.rows)
+    if source.form:
+        _LOGGER.warning("%s is read with %s", path, source.form)
+    reader = _Reader(source.header, encoding)
+    table, problems = reader.read(source.rows)
+    if reader.num_guessed:
+        _LOGGER.warning(
+            "%s: %d rows are not UTF-8 and were read as Windows-1252; if their letters are wrong, "
+            "name the code page with --encoding",
+            path,
+            reader.num_guessed,
+        )
     if table.empty:
         first = f" First: line {problems[0].line}: {problems[0].message}" if problems else ""
         raise InputDataError(f"{path}: the reports table has no row that can be read.{first}")
     return table, problems
+
+
+def read_report_table(path: str | Path) -> pd.DataFrame:
+    """Returns the reports that can be read; the same ones wherever a table of reports is read.
+
+    Args:
+        path: ``reports.csv``, or a Parquet file.
+
+    Returns:
+        Table REPORTS, all cells as str.
+
+    Raises:
+        InputDataError: as :func:`read_report_rows`.
+    """
+    if is_parquet(Path(path)):
+        return read_table(path, REPORTS)
+    table, problems = read_report_rows(path)
+    if problems:
+        first = f"line {problems[0].line}: {problems[0].message}"
+        _LOGGER.warning("%s: %d rows have a problem; first: %s", path, len(problems), first)
+    return table
 
 
 class _Reader:
@@ -114,6 +184,7 @@ class _Reader:
         self.encoding = encoding
         self.rows: list[dict[str, str]] = []
         self.problems: list[RowProblem] = []
+        self.num_guessed = 0
         self._seen: dict[str, int] = {}
 
     def read(
@@ -148,6 +219,8 @@ class _Reader:
             code = ""
         if "summary_code" in row:
             row["summary_code"] = code
+        if "indication" in row:
+            row["indication"] = row["indication"].strip()
         self.rows.append(row)
 
     def _study(self, fields: list[str]) -> str:
@@ -155,28 +228,27 @@ class _Reader:
         return value.encode("utf-8", "replace").decode("utf-8").strip()
 
     def _decode(self, fields: list[str]) -> tuple[dict[str, str], str]:
-        problem = ""
+        problem, is_guessed = "", False
         values = []
         for name, value in zip(self.header, fields, strict=True):
-            raw = value if value.isascii() else value.encode("utf-8", errors="surrogateescape")
-            if isinstance(raw, bytes):
-                value, wrong = _decode(raw, self.encoding)
+            if not value.isascii() and any(0xDC80 <= ord(c) <= 0xDCFF for c in value):
+                raw = value.encode("utf-8", errors="surrogateescape")
+                value, wrong = _decode(raw, self.encoding or _USUAL_CODE_PAGE)
                 problem = problem or (f"column {name!r}: {wrong}" if wrong else "")
+                is_guessed = self.encoding is None and not problem
             values.append(value)
+        self.num_guessed += is_guessed
         return dict(zip(self.header, values, strict=True)), problem
 
 
-def _decode(raw: bytes, encoding: str | None) -> tuple[str, str]:
-    try:
-        return raw.decode("utf-8"), ""
-    except UnicodeDecodeError as error:
-        place = f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8"
-    if encoding is None:
-        return "", f"{place}; save the table as 'CSV UTF-8', or name its code page, e.g. cp1252"
+def _decode(raw: bytes, encoding: str) -> tuple[str, str]:
     try:
         return raw.decode(encoding), ""
-    except (UnicodeDecodeError, LookupError):
-        return "", f"{place} and not {encoding}"
+    except LookupError:
+        return "", f"there is no code page {encoding!r}"
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start} (0x{raw[error.start]:02x})"
+        return "", f"{place} is neither UTF-8 nor {encoding}; save the table as 'CSV UTF-8'"
 
 
 def _require_columns(header: tuple[str, ...], path: Path, problem: str) -> None:
@@ -215,7 +287,7 @@ def _joined_newlines(lines: list[str]) -> list[str]:
     return result
 
 
-def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
+def _rows(lines: list[str], separator: str) -> Iterator[tuple[int, list[str], str]]:
     """Yields line number, fields and problem of each row.
 
     A row ends where its quotation marks are even. If that is never the case, or its fields are not
@@ -230,7 +302,7 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
             end += 1
             if not is_open or end - position > _MAX_LINES or size > _MAX_CHARACTERS:
                 break
-        fields, problem = _parse(lines[position:end], is_open=is_open)
+        fields, problem = _parse(lines[position:end], separator, is_open=is_open)
         if problem:
             yield position + 1, [], problem
             position += 1
@@ -240,13 +312,13 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], str]]:
         position = end
 
 
-def _parse(lines: list[str], *, is_open: bool) -> tuple[list[str], str]:
+def _parse(lines: list[str], separator: str, *, is_open: bool) -> tuple[list[str], str]:
     """Returns the fields of a row, none if it is blank, and what is wrong with it."""
     if is_open:
         return [], "a quotation mark is missing"
     limit = csv.field_size_limit(_MAX_CHARACTERS)
     try:
-        rows = list(csv.reader(lines, strict=True))
+        rows = list(csv.reader(lines, strict=True, delimiter=separator))
     except csv.Error as error:
         return [], f"not well formed ({error}); is a quotation mark missing?"
     finally:

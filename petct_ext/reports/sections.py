@@ -6,76 +6,48 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["TAGGED_SECTIONS", "Section", "is_heading", "split_sections"]
+from petct_ext.reports.headings import Heading, find_headings
+
+__all__ = ["TAGGED_SECTIONS", "Section", "read_share", "split_sections"]
 
 TAGGED_SECTIONS: Final = ("findings", "impression")
 """Sections that say what this exam shows; regions are looked for in these only."""
 
-_CORES: Final = {
-    "history": r"""(?:(?:brief|pertinent|relevant|oncologic(?:al)?)\ )?(?:
-        (?:stated\ )?reason\ for\ (?:the\ |this\ )?(?:request|exam(?:ination)?|study|referral|scan
-            |visit)
-        |clinical(?:\ (?:history|information|data|indications?|details|statement|context
-            |presentation|background|question|diagnosis|summary))?
-        |(?:patient\ |medical\ )?history(?:\ of\ present\ illness)?
-        |indications?(?:\ (?:and|&)\ history)?|history\ (?:and|&)\ indications?
-        |referral\ diagnosis|request)""",
-    "technique": r"""(?:(?:PET/?-?CT|PET|CT|imaging|scan(?:ning)?|study)\ )?(?:
-        techni(?:que|cal(?:\ (?:details|factors|information))?)|procedures?|protocol|methods?
-        |examinations?|exam|study|radiopharmaceutical|(?:radio)?tracer|injected\ (?:dose|activity)
-        |description\ of\ procedure|scan\ region|attenuation\ correction|administration\ time
-        |blood\ (?:glucose|sugar)(?:\ level)?|medications?|contrast)""",
-    "comparison": r"""(?:comparisons?(?:\ (?:studies|study|exams?|imaging|scans?))?
-        |prior\ (?:studies|study|exams?|imaging)|compared\ (?:to|with))""",
-    "findings": r"""(?:(?:F-?18[- ]?)?(?:FDG[- ]?)?(?:PET\ ?[-/]?\ ?CT|PET|CT|scan|imaging
-        |oncologic(?:al)?|other|additional|incidental|general|significant|pertinent)\ )?
-        (?:findings?|observations?)|report|results?|description(?:\ of\ findings)?""",
-    "impression": r"""(?:(?:PET\ ?[-/]?\ ?CT|PET|overall|final|diagnostic|radiolog(?:y|ic|ical))\ )?
-        (?:impressions?|conclusions?|opinion|interpretation|assessment|IMP)
-        (?:\ (?:and|&|/)\ recommendations?)?|summary(?:\ of\ findings)?|in\ summary""",
+_OTHERS: Final = ("history", "technique", "comparison", "title")
+
+# What a sentence of each kind holds. A statement of findings holds words of _STATEMENT and none of
+# these.
+_CUE_WORDS: Final = {
+    "technique": r"""mCi|MBq|inject\w+|intravenous\w*|administ\w+|glucose|blood\ sugar|mg/dL|mmol
+        |fast(?:ed|ing)|acquired|acquisition|images?\ (?:were|was)|imaging\ (?:was|from|of|began)
+        |scanner|scanned|reconstruct\w*|attenuation\ correct\w*|low[-\ ]dose|oral\ contrast
+        |minutes\ (?:after|post|later)|uptake\ (?:time|period|phase)|skull\ base\ to|vertex\ to
+        |mid[-\ ]?thighs?|protocol|obtained|performed|radiopharmaceutical|tracer\ (?:dose|was)""",
+    "history": r"""year[-\ ]old|y/o|history|s/p|status\ post|diagnosed|(?:re)?staging|referred
+        |follow[-\ ]?up\ (?:of|for)|evaluat\w+|rule\ out|biops\w+|chemotherapy|surgery|treated
+        |patient\ (?:is|was|with|has|had)|presents?|presented|underwent|recently|known""",
+    "comparison": r"""comparison|compared|prior|previous\w*|none|dated|outside|not\ available
+        |available\ for|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}""",
+    "title": r"""hospital|department|clinic|institute|centre|center|radiology|tel|phone|fax|name|mrn
+        |dob|born|accession|referr(?:er|ing)|physician|signed|dictated|transcribed|page""",
 }
-_ZONE: Final = (
-    r"head|neck|brain|face|skull\ base|chest|thorax|thoracic|lungs?|mediastinum|heart"
-    r"|cardiovascular|breasts?|abdomen|abdominal|pelvis|pelvic|liver|spleen|adrenals?|kidneys?"
-    r"|bowel|gastrointestinal|genitourinary|musculoskeletal|bones?|osseous(?:\ structures)?"
-    r"|skeleton|skeletal|spine|extremities|lymph\ nodes?|lymphatics?|soft\ tissues?|skin"
-    r"|physiologic(?:\ uptake)?|lines\ and\ tubes"
+_CUES: Final = {
+    kind: re.compile(rf"\b(?:{words})\b", flags=re.IGNORECASE | re.VERBOSE)
+    for kind, words in _CUE_WORDS.items()
+}
+_STATEMENT: Final = re.compile(
+    r"""\b(?:\w*avid\w*|hyper-?metabol\w*|hypo-?metabol\w*|uptake|activity|accumulat\w*|SUV\w*
+    |metasta\w*|mass(?:es)?|nod(?:ul\w*|es?|al)|lesions?|adenopathy|lymphadenopathy|foc(?:us|i|al)
+    |no\ evidence|unremarkable|normal\w*|physiologic\w*|increased|enlarged|there\ (?:is|are)|shows?
+    |demonstrates?|effusions?|abnormal\w*|malignan\w*|tumou?rs?|thicken\w*|resolved)\b""",
+    flags=re.IGNORECASE | re.VERBOSE,
 )
-_BROAD: Final = (
-    r"head|neck|brain|chest|thorax|abdomen|pelvis|extremities|lower|upper|musculo-?skeletal"
+_TITLE_WORDS: Final = 14
+# Where a unit of text begins: behind a blank line, at a list item, a new line, a new sentence.
+_CUT: Final = re.compile(
+    r"(?P<blank>\n[ \t\r]*\n\s*)|(?P<item>\n(?=[ \t]*(?:\(?\d{1,2}[.)]\s|[-*•]\s)))|(?P<line>\n)"
+    r"|(?P<stop>[.!?]\s+(?=[A-Z]))"
 )
-_LIST_MARK: Final = r"(?:[#*_>\ \t]{0,40})(?:(?:\d{1,2}|[A-Z])[.)][\ \t]{0,20})?(?:\*\*)?"
-# A heading opens a line and ends with a colon or with the line ...
-_LINE_HEADING: Final = re.compile(
-    rf"^(?=[^\n]{{0,60}}[A-Za-z])(?P<indent>{_LIST_MARK})(?:"
-    + "|".join(f"(?P<{name}>{core})" for name, core in _CORES.items())
-    + rf"|(?P<zone>(?:{_ZONE})(?:\ ?(?:,|/|&|and|,\ and)\ ?(?:{_ZONE})){{0,4}}))"
-    + r"(?:\*\*)?[ \t]{0,40}(?:[:：](?:\*\*)?|(?=\r?$)|[ \t][-–—](?=[ \t]|\r?$))",  # noqa: RUF001
-    flags=re.IGNORECASE | re.MULTILINE | re.VERBOSE,
-)
-# ... or stands inside a line, in capitals and with a colon, as where line ends were lost.
-_INLINE_HEADING: Final = re.compile(
-    r"(?<=[\s.])(?:"
-    + "|".join(
-        rf"(?P<{name}>{words})"
-        for name, words in {
-            "history": r"(?:CLINICAL )?(?:HISTORY|INDICATIONS?|INFORMATION)"
-            r"|REASON FOR [A-Z ]{4,20}",
-            "technique": r"(?:PET/?CT )?(?:TECHNIQUE|PROCEDURE|PROTOCOL)",
-            "comparison": r"COMPARISONS?",
-            "findings": r"(?:[A-Z/]{2,12} )?FINDINGS?",
-            "impression": r"(?:[A-Z/]{2,12} )?"
-            r"(?:IMPRESSION|CONCLUSION|SUMMARY|INTERPRETATION|OPINION)S?",
-        }.items()
-    )
-    + r")\s*:"
-)
-_HEADING_ONLY: Final = re.compile(
-    rf"\s*(?:[-•‣◦][ \t]{{1,20}})?{_LIST_MARK}(?:{_BROAD})(?:[ ,/&]+(?:and[ ])?(?:{_BROAD})){{0,4}}"
-    r"(?:\s*:|[ ]+-)\s*",
-    flags=re.IGNORECASE,
-)
-_NEXT_ITEM: Final = re.compile(r"\n(?=[ \t]*(?:\n|\(?\d{1,2}[.)]\s|[-*•]\s))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +55,8 @@ class Section:
     """A stretch of a report.
 
     Attributes:
-        name: ``history``, ``technique``, ``comparison``, ``findings`` or ``impression``.
+        name: ``history``, ``technique``, ``comparison``, ``findings``, ``impression``, or ``title``
+            for what stands above a report and says nothing of the exam.
         start: offset of the first character after the heading.
         end: offset one past the last character.
     """
@@ -93,25 +66,18 @@ class Section:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    name: str
-    start: int
-    end: int
-
-
 def split_sections(text: str) -> tuple[Section, ...]:
-    """Finds the sections of a report.
+    """Finds the sections of a report (headings: :func:`petct_ext.reports.headings.find_headings`).
 
-    A heading opens a line ("IMPRESSION:", "Clinical information", "3. Findings -") or stands
-    inside one in capitals with a colon. Rules where reports differ:
+    Text that no heading claims is findings, unless it is clearly something else. Rules where
+    reports differ:
 
     - Headings of body parts ("HEAD AND NECK:") belong to the findings; after an impression heading
       they belong to the impression.
-    - No heading at all: everything is findings. Otherwise text before the first heading (letter
-      head, technique) belongs to no section.
-    - Headings, but neither findings nor impression: from the first numbered item or blank line
-      after the last heading on, everything is findings.
+    - Text before the first heading is findings from the first line on that is neither a title, a
+      letter head, history, technique nor comparison.
+    - Without findings of their own, reports have them behind the history, technique or comparison:
+      from the first paragraph, list item, line or sentence on that states a finding.
     - "Comparison:" inside findings or impression covers its own line only.
 
     Args:
@@ -126,71 +92,123 @@ def split_sections(text: str) -> tuple[Section, ...]:
         >>> [(s.name, text[s.start:s.end]) for s in split_sections(text)]
         [('history', ' cough. '), ('findings', ' Lungs clear.')]
     """
-    headings = _find_headings(text)
+    headings = find_headings(text)
     if not headings:
         return (Section("findings", 0, len(text)),) if text.strip() else ()
-    ends = [heading.start for heading in headings[1:]] + [len(text)]
-    sections: list[Section] = []
-    for heading, end in zip(headings, ends, strict=True):
-        name = heading.name
-        previous = sections[-1].name if sections else ""
-        if name == "zone":
-            # The words of the heading stay in the text: "Liver: normal." speaks of the liver.
-            name = previous if previous in TAGGED_SECTIONS else "findings"
-            sections.append(Section(name, heading.start, end))
-        elif name == "comparison" and previous in TAGGED_SECTIONS:
-            line_end = text.find("\n", heading.end, end)
-            line_end = end if line_end < 0 else line_end
-            sections.append(Section(name, heading.end, line_end))
-            sections.append(Section(previous, line_end, end))
-        else:
-            sections.append(Section(name, heading.end, end))
+    sections = _preamble(text, headings[0].start)
+    for heading, end in zip(headings, [*(h.start for h in headings[1:]), len(text)], strict=True):
+        sections += _of_heading(text, heading, end, sections[-1].name if sections else "")
+    sections = [s for s in sections if text[s.start : s.end].strip()]
+    if not any(section.name == "findings" for section in sections):
+        sections = [part for section in sections for part in _opened(text, section)]
     if not any(section.name in TAGGED_SECTIONS for section in sections):
-        sections = _open_findings(text, sections)
-    return _merge([s for s in sections if text[s.start : s.end].strip()])
+        sections = _last_paragraphs(text, sections)
+    return _merge(sections)
 
 
-def is_heading(sentence: str) -> bool:
-    """Whether a sentence is nothing but the heading of a broad body part ("Abdomen/Pelvis:").
+def read_share(text: str, sections: tuple[Section, ...]) -> float:
+    """Returns which share of a report is read, in [0, 1]; NaN if there is nothing to read.
 
-    Such words say where the next sentences are, not that the region is normal or abnormal.
+    Args:
+        text: the report.
+        sections: its sections.
 
-    Example:
-        >>> is_heading("HEAD AND NECK:"), is_heading("Neck: normal.")
-        (True, False)
+    Returns:
+        Letters and digits of findings and impression, divided by those outside of history,
+        technique, comparison, title and headings.
     """
-    return _HEADING_ONLY.fullmatch(sentence) is not None
+    size = dict.fromkeys((*TAGGED_SECTIONS, *_OTHERS), 0)
+    for section in sections:
+        size[section.name] += _letters(text[section.start : section.end])
+    headings = sum(_letters(text[h.start : h.end]) for h in find_headings(text) if h.name != "zone")
+    read = size["findings"] + size["impression"]
+    rest = _letters(text) - headings - sum(size[name] for name in _OTHERS)
+    return min(1.0, read / max(read, rest)) if read or rest > 0 else float("nan")
 
 
-def _find_headings(text: str) -> list[_Heading]:
-    found = [
-        _Heading(match.lastgroup or "", match.start(), match.end())
-        for match in _INLINE_HEADING.finditer(text)
-    ]
-    for match in _LINE_HEADING.finditer(text):
-        (name,) = (key for key in (*_CORES, "zone") if match[key] is not None)
-        found.append(_Heading(name, match.start(), match.end()))
-    found.sort(key=lambda heading: (heading.start, -heading.end))
-    kept: list[_Heading] = []
-    for heading in found:
-        if not kept or heading.start >= kept[-1].end:
-            kept.append(heading)
-    return kept
+def _letters(text: str) -> int:
+    return sum(character.isalnum() for character in text)
 
 
-def _open_findings(text: str, sections: list[Section]) -> list[Section]:
+def _of_heading(text: str, heading: Heading, end: int, previous: str) -> list[Section]:
+    name = heading.name
+    if name == "zone":
+        # The words of the heading stay in the text: "Liver: normal." speaks of the liver.
+        name = previous if previous in TAGGED_SECTIONS else "findings"
+        return [Section(name, heading.start, end)]
+    if name == "comparison" and previous in TAGGED_SECTIONS:
+        line_end = text.find("\n", heading.end, end)
+        line_end = end if line_end < 0 else line_end
+        return [Section(name, heading.end, line_end), Section(previous, line_end, end)]
+    return [Section(name, heading.end, end)]
+
+
+def _preamble(text: str, end: int) -> list[Section]:
+    """Returns what stands before the first heading: a title, then findings if there are any."""
+    position = 0
+    for line in text[:end].splitlines(keepends=True):
+        if line.strip() and not _is_title(line):
+            return [Section("title", 0, position), Section("findings", position, end)]
+        position += len(line)
+    return [Section("title", 0, end)]
+
+
+def _is_title(line: str) -> bool:
+    if any(cue.search(line) for cue in _CUES.values()):
+        return not _is_statement(line, *_CUES)
+    is_sentence = line.rstrip().endswith((".", ";", "!", "?"))
+    return not is_sentence and len(line.split()) <= _TITLE_WORDS and not _STATEMENT.search(line)
+
+
+def _is_statement(unit: str, *kinds: str) -> bool:
+    """Whether a unit says what an exam shows and holds no cue of some other kinds of text."""
+    return bool(_STATEMENT.search(unit)) and not any(_CUES[kind].search(unit) for kind in kinds)
+
+
+def _opened(text: str, section: Section) -> list[Section]:
+    """Splits history, technique or comparison where findings begin, if they do."""
+    if section.name not in ("history", "technique", "comparison"):
+        return [section]
+    body = re.search(r"\S", text[section.start : section.end])
+    offset = section.start + (body.start() if body else 0)
+    cuts = list(_CUT.finditer(text, offset, section.end))
+    ends = [cut.start() for cut in cuts[1:]] + [section.end]
+    for cut, end in zip(cuts, ends, strict=False):  # without a cut there is one end too many
+        unit = text[cut.end() : end]
+        if _begins_findings(unit, cut.lastgroup or "", section.name):
+            return [
+                Section(section.name, section.start, cut.end()),
+                Section("findings", cut.end(), section.end),
+            ]
+    return [section]
+
+
+def _begins_findings(unit: str, cut: str, kind: str) -> bool:
+    """Whether findings begin with a unit: the weaker the cut before it, the more it has to say."""
+    if not unit.strip():
+        return False
+    if cut in ("blank", "item"):
+        return not _CUES[kind].search(unit) or _is_statement(unit, "technique", "history")
+    if cut == "line":
+        return _is_statement(unit, kind, "technique")
+    return _is_statement(unit, "history", "technique", "comparison")
+
+
+def _last_paragraphs(text: str, sections: list[Section]) -> list[Section]:
     """Ends the last section where a list or a new paragraph begins; the rest is findings."""
+    if not sections:
+        return sections
     last = sections[-1]
     body = re.search(r"\S", text[last.start : last.end])
     offset = last.start + (body.start() if body else 0)
-    item = _NEXT_ITEM.search(text, offset, last.end)
-    if item is None:
-        return sections
-    return [
-        *sections[:-1],
-        Section(last.name, last.start, item.start()),
-        Section("findings", item.start(), last.end),
-    ]
+    for cut in _CUT.finditer(text, offset, last.end):
+        if cut.lastgroup in ("blank", "item"):
+            return [
+                *sections[:-1],
+                Section(last.name, last.start, cut.end()),
+                Section("findings", cut.end(), last.end),
+            ]
+    return sections
 
 
 def _merge(sections: list[Section]) -> tuple[Section, ...]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
+from petct_ext.reports.rows import read_report_table
 from petct_ext.scan.data.datalist import usable_exams
 from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
 from petct_ext.tables.contract import write_csv
@@ -22,7 +23,6 @@ from petct_ext.tables.schemas import (
     IDENTIFIERS,
     OUTCOMES,
     PREPARED,
-    REPORTS,
     SPLITS,
     SURVIVAL,
     read_table,
@@ -68,7 +68,7 @@ class CohortTables:
             splits=read_table(work / "splits.csv", SPLITS),
             identifiers=read_table(work / "private" / "identifiers.csv", IDENTIFIERS),
             outcomes=read_table(cohort / "outcomes.csv", OUTCOMES),
-            reports=read_table(cohort / "reports.csv", REPORTS),
+            reports=read_report_table(cohort / "reports.csv"),
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow, verify_metadata
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from petct_ext.errors import InputDataError, find_own_error
 from petct_ext.labeler.prediction import ReportPredictor
@@ -85,6 +86,15 @@ def test_demo_training_judges_held_out_mentions(work: Path, trained: Path) -> No
     scores = pd.read_csv(trained / "logs" / "mention_metrics.csv").set_index("labeler")["auroc"]
     assert scores["model"] >= 0.95
     assert scores["rules"] > 0.8
+
+
+@pytest.mark.slow
+def test_loss_of_every_step_reaches_tensorboard(trained: Path) -> None:
+    events = EventAccumulator(str(trained / "logs"))
+    events.Reload()
+    losses = [event.value for event in events.Scalars("train_loss")]
+    assert len(losses) > 20
+    assert sum(losses[-5:]) < sum(losses[:5])
 
 
 @pytest.mark.slow
@@ -200,6 +210,7 @@ def test_copied_bundle_trains_by_the_command_line(work: Path, tmp_path: Path) ->
     command += [f"--dataset_dir={work / 'private'}"]
     ended = run_forked(command, folder=tmp_path)
     assert ended.returncode == 0, ended.stderr[-2000:]
+    assert re.search(r"train_loss: 0\.\d+", ended.stdout + ended.stderr)
     state = torch.load(copy / "models" / "model.pt", weights_only=True)
     assert "classifier.weight" in state
     assert (copy / "models" / "encoder" / "vocab.txt").is_file()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from petct_ext.pipeline.forked import WITH_TORCH, start_command
 from petct_ext.scan.networks.definition import definition_of
 from petct_ext.scan.networks.design import counted_options
 from petct_ext.training.resume import TrainingState
@@ -25,6 +25,7 @@ from tests.bundles.test_bundles import (  # noqa: F401 - datalist is a fixture
     datalist,
     run,
 )
+from tests.forks import ENVIRONMENT
 
 OPTIONS: dict[str, Any] = TINY_TRAINING | {"epochs": 6, "val_interval": 1, "exams_per_epoch": 4}
 
@@ -54,11 +55,20 @@ def test_training_killed_after_an_epoch_ends_as_an_unbroken_one(
     files = ",".join(f"'{f}'" for f in config_files(BUNDLES / "scan_model", "train", "demo"))
     command = [sys.executable, "-m", "monai.bundle", "run", "training", f"--config_file=[{files}]"]
     command += [f"--{name}={value}" for name, value in settings.items()]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not (killed / "training_state.pt").exists():
-            assert process.poll() is None, "the training ended before it could be killed"
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+    with (tmp_path / "said").open("wb") as said:
+        process = start_command(
+            command,
+            stdout=said.fileno(),
+            stderr=said.fileno(),
+            environment=os.environ
+            | ENVIRONMENT
+            | {"OMP_NUM_THREADS": str(torch.get_num_threads())},  # sums round alike
+            modules=WITH_TORCH,
+        )
+    while not (killed / "training_state.pt").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"
     assert torch.load(killed / "training_state.pt", weights_only=True)["epoch"] < OPTIONS["epochs"]
     train(killed, datalist)
     for of_killed, of_unbroken in zip(states(killed), states(unbroken), strict=True):

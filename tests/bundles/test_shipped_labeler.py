@@ -67,7 +67,7 @@ def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) 
     assert labels["lungs"].astype(float).to_dict()["plain"] > 0.8
     assert labels.loc["empty"].isna().all()
     states = pd.read_csv(mentions.parent / "report_status.csv").set_index("exam_id")["status"]
-    assert states["empty"] == "no findings"
+    assert states["empty"] == "empty"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from ignite.engine import Engine
 from monai.data import Dataset
 from monai.transforms import Compose, ConcatItemsd
-from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
 

@@ -120,7 +120,7 @@ def test_every_report_has_a_status_and_labels(tmp_path: Path) -> None:
     assert {item["exam_id"] for item in items} == {"good"}
     states = pd.read_csv(status).set_index("exam_id")["status"]
     assert states.to_dict() == {
-        "empty": "no findings",
+        "empty": "empty",
         "good": "labeled",
         "history": "no findings",
     }

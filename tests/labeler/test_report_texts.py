@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from petct_ext.errors import InputDataError
-from petct_ext.labeler.prediction import read_report_text
 from petct_ext.labeler.wording import describe_mentions
+from petct_ext.reports.texts import read_report_text
 
 
 def test_byte_order_mark_is_left_out(tmp_path: Path) -> None:

@@ -253,6 +253,37 @@ def test_servers_are_prepared_once(tmp_path: Path) -> None:
     assert len(answers) == 1
 
 
+THREADS = """
+import os
+from petct_ext.pipeline.forked import WITH_TORCH, start_command
+environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+code = "import torch; print(torch.get_num_threads())"
+command = [__import__("sys").executable, "-c", code]
+start = lambda **more: start_command(
+    command, stdout=1, stderr=2, environment=environment | more, modules=WITH_TORCH
+).wait()
+start(OMP_NUM_THREADS="2")
+start(OMP_NUM_THREADS="1")
+others = [os.spawnlp(os.P_NOWAIT, "sh", "sh", "-c", "while :; do :; done") for _ in range(8)]
+try:
+    start()
+finally:
+    for other in others:
+        os.kill(other, 9)
+"""
+
+
+@pytest.mark.slow
+def test_a_busy_machine_gets_fewer_threads_unless_the_user_says_how_many(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    if not 2 <= cores <= 4:
+        pytest.skip("needs 2 to 4 cores, which 8 busy loops fill")
+    code, out, err = fresh(python(THREADS), tmp_path)
+    assert code == 0, err
+    assert out.splitlines() == ["2", "1", "1"]
+    assert f"computing with 1 of {cores} threads" in err
+
+
 def test_threads_spin_shortly_unless_the_user_says_otherwise(tmp_path: Path) -> None:
     code = "import os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
     assert re.fullmatch(r"\d+ None\n", forked(python(code), tmp_path)[1])

@@ -26,7 +26,7 @@ def read(folder: Path, content: bytes, encoding: str | None = None) -> tuple[lis
         (b'1.2,"a "quoted" word"\n', "3: not well formed"),
         (b"1.2,with, commas\n", "3: 3 fields instead of 2"),
         (b"1.2\n", "3: 1 fields instead of 2"),
-        (b"1.2,caf\xe9\n", r"3: column 'text': byte 3 (0xe9) is not UTF-8"),
+        (b"1.2,caf\x81\n", r"3: column 'text': byte 3 (0x81) is neither UTF-8 nor cp1252"),
         (b",no study\n", "3: no study_instance_uid"),
         (b"1.1,again\n", "3: the study of line 2 again"),
     ],
@@ -53,6 +53,39 @@ def test_declared_code_page_is_used_where_a_row_is_not_utf8(tmp_path: Path) -> N
     table, problems = read_report_rows(path, encoding="cp1252")
     assert table["text"].tolist() == ["caf\u00e9", "caf\u00e9"]
     assert problems == []
+
+
+def test_windows_letters_are_read_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "reports.csv"
+    path.write_bytes(HEAD + b"1.1,caf\xe9 \x96 \x93quoted\x94\n1.2,plain\n")
+    table, problems = read_report_rows(path)
+    assert table["text"].tolist() == ["caf\u00e9 \u2013 \u201cquoted\u201d", "plain"]
+    assert problems == []
+    assert "1 rows are not UTF-8 and were read as Windows-1252" in caplog.text
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_tables_of_spreadsheets_are_read_and_told(
+    separator: str, encoding: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        ["study_instance_uid", "text", "indication"],
+        ["1.1", '"Liver, spleen; normal.\nSize | 3 mm"', "staging"],
+        ["1.2", "caf\u00e9", ""],
+    ]
+    content = "\n".join(separator.join(row) for row in rows) + "\n"
+    path = tmp_path / "reports.csv"
+    path.write_bytes(content.encode(encoding))
+    table, problems = read_report_rows(path)
+    assert problems == []
+    assert table["text"].tolist() == ["Liver, spleen; normal.\nSize | 3 mm", "caf\u00e9"]
+    assert table["indication"].tolist() == ["staging", ""]
+    assert ("UTF-16" in caplog.text) == encoding.startswith("utf-16")
+    named = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars"}[separator]
+    assert named in caplog.text
 
 
 def test_text_of_a_megabyte_is_one_row(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.reports.sections import is_heading, split_sections
+from petct_ext.reports.headings import is_heading
+from petct_ext.reports.sections import split_sections
 
 
 def sections(text: str) -> list[tuple[str, str]]:
@@ -49,8 +50,11 @@ def test_report_without_text_has_no_section(text: str) -> None:
     assert split_sections(text) == ()
 
 
-def test_text_before_the_first_heading_belongs_to_no_section() -> None:
-    assert sections("Hospital of X, lung department\nFINDINGS: Clear.") == [("findings", "Clear.")]
+def test_letter_head_before_the_first_heading_is_a_title() -> None:
+    assert sections("Hospital of X, lung department\nFINDINGS: Clear.") == [
+        ("title", "Hospital of X, lung department"),
+        ("findings", "Clear."),
+    ]
 
 
 def test_headings_of_body_parts_open_the_findings() -> None:

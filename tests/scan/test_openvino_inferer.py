@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from petct_ext.errors import InputDataError
 from petct_ext.scan.inferers import ExamInferer, OpenVINOInferer
 from petct_ext.scan.networks.region_classifier import RegionClassifier
+from tests.forks import run_forked
 from tests.scan.networks.region_networks import region_classifier
 
 
@@ -88,8 +88,6 @@ def test_usage_statistics_stay_off(tmp_path: Path) -> None:
     )
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
     environment["MPLCONFIGDIR"] = str(tmp_path / "matplotlib")
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
+    done = run_forked([sys.executable, "-c", script], environment=environment)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "intel").exists()

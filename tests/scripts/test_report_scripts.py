@@ -43,8 +43,8 @@ def test_problems_are_listed_by_exam_and_the_rest_is_labeled(
     cohort, work = write_phantom_reports(tmp_path, num_patients=6)
     folders = ("--cohort", cohort, "--work", work)
     table = pd.read_csv(cohort / "reports.csv", dtype=str)
-    table.loc[2, "text"] = "caf\xe9"
-    (cohort / "reports.csv").write_bytes(table.to_csv(index=False).encode("cp1252"))
+    table.loc[2, "text"] = "caf\x81"
+    (cohort / "reports.csv").write_bytes(table.to_csv(index=False).encode("latin-1"))
     with (cohort / "reports.csv").open("ab") as file:
         file.write(b'9.9,"never closed\n')
     run(monkeypatch, "prepare_reports.py", *folders, "--labeler", "rules", code=3)

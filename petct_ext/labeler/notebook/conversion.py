@@ -20,7 +20,8 @@ from petct_ext.labeler.notebook.annotation_formats import (
 )
 from petct_ext.labeler.notebook.answers import AnswerFile, Judgement
 from petct_ext.ontology import RegionOntology
-from petct_ext.tables.schemas import ANNOTATIONS, REPORTS, read_table, write_table
+from petct_ext.reports.rows import read_report_table
+from petct_ext.tables.schemas import ANNOTATIONS, read_table, write_table
 
 __all__ = ["Format", "convert_annotations", "read_judgements", "write_judgements"]
 
@@ -67,7 +68,7 @@ def convert_annotations(
         InputDataError: if a file is wrong, or the target exists.
         OutputError: if the target cannot be written.
     """
-    table = read_table(reports, REPORTS)
+    table = read_report_table(reports)
     texts = dict(zip(table["study_instance_uid"], table["text"], strict=True))
     judgements = read_judgements(source, source_format, texts, ontology=ontology)
     if Path(target).exists():

@@ -21,7 +21,8 @@ from petct_ext.labeler.notebook.mention_queue import (
 )
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.readable import readable_text
-from petct_ext.tables.schemas import ANNOTATIONS, IDENTIFIERS, MENTIONS, REPORTS, read_table
+from petct_ext.reports.rows import read_report_table
+from petct_ext.tables.schemas import ANNOTATIONS, IDENTIFIERS, MENTIONS, read_table
 
 __all__ = ["LabelingSession", "Shown", "open_session"]
 
@@ -168,7 +169,7 @@ def open_session(
         InputDataError: if a file is missing or wrong.
     """
     cohort = Path(cohort)
-    reports = read_table(cohort / "reports.csv", REPORTS)
+    reports = read_report_table(cohort / "reports.csv")
     texts = dict(zip(reports["study_instance_uid"], reports["text"], strict=True))
     rng = np.random.default_rng(seed)
     if order == "uncertainty":
