@@ -45,9 +45,10 @@ WITH_TORCH: Final = ("monai", "monai.bundle", "monai.handlers", "ignite", "tenso
 _MAX_SPINS: Final = "100000"
 """How often a thread of GNU OpenMP looks for work before it sleeps.
 
-Its own default waits some milliseconds: on a busy machine the threads wait for each other and let
-nobody else compute. This many spins bridge the gaps between two layers of a network, no more.
-``benchmarks/thread_waiting.py`` compares.
+Its own default spins three times as long, and lets nobody else compute meanwhile. With this many an
+idle machine loses nothing (with a tenth, a third); beside busy loops times vary too much from
+run to run to tell (``benchmarks/thread_waiting.py``), hence fewer threads on a busy machine
+(:mod:`petct_ext.pipeline.fork_server`).
 """
 
 _INTERRUPT_AFTER_S: Final = 1.0
