@@ -80,7 +80,7 @@ def write_weak_labels(
     if audit is not None:
         write_csv(audit, work / "label_audit.csv")
     unknown = sum(not has_text for has_text in exams.values())
-    _LOGGER.info("%s: %d exams, %d without findings (all NaN)", path, len(exams), unknown)
+    _LOGGER.info("%s: %d exams, %d whose report was not read (all NaN)", path, len(exams), unknown)
     return path
 
 

@@ -125,14 +125,14 @@ def find_headings(text: str) -> list[Heading]:
         for pattern in (_INLINE_HEADING, _SENTENCE_HEADING)
         for match in pattern.finditer(text)
     ]
-    for match in _LINE_HEADING.finditer(text):
-        (name,) = (key for key in (*_CORES, "zone") if match[key] is not None)
-        found.append(Heading(name, match.start(), match.end()))
+    found += [
+        Heading(_name_of(match), match.start(), match.end())
+        for match in _LINE_HEADING.finditer(text)
+    ]
     for match in _SPACED.finditer(text):
         joined = _LINE_HEADING.fullmatch(match["word"].replace(" ", ""))
         if joined is not None:
-            (name,) = (key for key in (*_CORES, "zone") if joined[key] is not None)
-            found.append(Heading(name, match.start(), match.end()))
+            found.append(Heading(_name_of(joined), match.start(), match.end()))
     found.sort(key=lambda heading: (heading.start, -heading.end))
     kept: list[Heading] = []
     for heading in found:
@@ -151,3 +151,8 @@ def is_heading(sentence: str) -> bool:
         (True, False)
     """
     return _HEADING_ONLY.fullmatch(sentence) is not None
+
+
+def _name_of(line_heading: re.Match[str]) -> str:
+    (name,) = (key for key in (*_CORES, "zone") if line_heading[key] is not None)
+    return name

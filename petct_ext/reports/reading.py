@@ -7,7 +7,7 @@ from typing import Any
 from petct_ext.errors import InputDataError
 from petct_ext.reports.items import SentenceTagger, tag_report
 from petct_ext.reports.readable import readable_text
-from petct_ext.reports.sections import split_sections
+from petct_ext.reports.sections import TAGGED_SECTIONS, split_sections
 from petct_ext.reports.status import LABELED, ReportStatus, report_status
 
 __all__ = ["read_report", "show_sections"]
@@ -33,7 +33,10 @@ def read_report(
         items = tag_report(exam_id, text, tagger)
     except InputDataError as error:
         return [], ReportStatus("unreadable", status.read_share, str(error))
-    return items, status if items else report_status(text, num_mentions=0)
+    if not items:
+        message = "its findings and impression name no region"
+        return [], ReportStatus("no region", status.read_share, message)
+    return items, status
 
 
 def show_sections(text: str) -> str:
@@ -53,7 +56,7 @@ def show_sections(text: str) -> str:
     for section in split_sections(readable):
         before = readable[position : section.start].rstrip("\n")
         pieces += [before] if before.strip() else []
-        read = "" if section.name in ("findings", "impression") else " (not read)"
+        read = "" if section.name in TAGGED_SECTIONS else " (not read)"
         pieces += [f"==== {section.name}{read}", readable[section.start : section.end].rstrip()]
         position = section.end
     return "\n".join(pieces)

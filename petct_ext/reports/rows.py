@@ -96,7 +96,7 @@ def read_text_rows(path: str | Path) -> TextRows:
     names = tuple(name.strip() for name in header)
     told = [f"{_SEPARATORS[separator]} between its columns"] if separator != "," else []
     form = ", ".join([*told, encoding] if encoding else told)
-    return TextRows(names, problem, _with_counts(rows, len(names)), form)
+    return TextRows(names, problem, _with_counts(rows, len(names), separator), form)
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -262,14 +262,14 @@ def _require_columns(header: tuple[str, ...], path: Path, problem: str) -> None:
 
 
 def _with_counts(
-    rows: Iterator[tuple[int, list[str], str]], number: int
+    rows: Iterator[tuple[int, list[str], str]], number: int, separator: str
 ) -> Iterator[tuple[int, list[str], str]]:
     """Adds the problem of rows that have not as many fields as the header."""
     for line, fields, problem in rows:
         if not problem and len(fields) != number:
             problem = (
-                f"{len(fields)} fields instead of {number}; a text with commas needs quotation "
-                "marks around it"
+                f"{len(fields)} fields instead of {number}; a text with {_SEPARATORS[separator]} "
+                "needs quotation marks around it"
             )
         yield line, fields, problem
 

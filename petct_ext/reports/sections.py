@@ -169,18 +169,27 @@ def _opened(text: str, section: Section) -> list[Section]:
     """Splits history, technique or comparison where findings begin, if they do."""
     if section.name not in ("history", "technique", "comparison"):
         return [section]
-    body = re.search(r"\S", text[section.start : section.end])
-    offset = section.start + (body.start() if body else 0)
-    cuts = list(_CUT.finditer(text, offset, section.end))
+    cuts = _cuts(text, section)
     ends = [cut.start() for cut in cuts[1:]] + [section.end]
     for cut, end in zip(cuts, ends, strict=False):  # without a cut there is one end too many
         unit = text[cut.end() : end]
         if _begins_findings(unit, cut.lastgroup or "", section.name):
-            return [
-                Section(section.name, section.start, cut.end()),
-                Section("findings", cut.end(), section.end),
-            ]
+            return _split(section, cut.end())
     return [section]
+
+
+def _cuts(text: str, section: Section) -> list[re.Match[str]]:
+    """Returns where units of a section begin, behind its first one."""
+    body = re.search(r"\S", text[section.start : section.end])
+    offset = section.start + (body.start() if body else 0)
+    return list(_CUT.finditer(text, offset, section.end))
+
+
+def _split(section: Section, place: int) -> list[Section]:
+    return [
+        Section(section.name, section.start, place),
+        Section("findings", place, section.end),
+    ]
 
 
 def _begins_findings(unit: str, cut: str, kind: str) -> bool:
@@ -198,16 +207,9 @@ def _last_paragraphs(text: str, sections: list[Section]) -> list[Section]:
     """Ends the last section where a list or a new paragraph begins; the rest is findings."""
     if not sections:
         return sections
-    last = sections[-1]
-    body = re.search(r"\S", text[last.start : last.end])
-    offset = last.start + (body.start() if body else 0)
-    for cut in _CUT.finditer(text, offset, last.end):
+    for cut in _cuts(text, sections[-1]):
         if cut.lastgroup in ("blank", "item"):
-            return [
-                *sections[:-1],
-                Section(last.name, last.start, cut.end()),
-                Section("findings", cut.end(), last.end),
-            ]
+            return [*sections[:-1], *_split(sections[-1], cut.end())]
     return sections
 
 

@@ -43,16 +43,16 @@ class ReportStatus:
     message: str
 
 
-def report_status(text: str, *, num_mentions: int | None = None) -> ReportStatus:
+def report_status(text: str) -> ReportStatus:
     """Judges a report by its text.
 
     Args:
         text: as it is stored.
-        num_mentions: how many mentions of regions were found; None: not looked for yet.
 
     Returns:
         Status with the reason. Only a labeled report may count a region as normal because it is
-        not mentioned.
+        not mentioned. Whether it names a region at all is not looked at:
+        :func:`petct_ext.reports.reading.read_report` does.
     """
     nothing = float("nan")
     if not text.strip():
@@ -78,9 +78,6 @@ def report_status(text: str, *, num_mentions: int | None = None) -> ReportStatus
             "its sections: scripts/label_reports.py --text FILE --show-sections"
         )
         return ReportStatus("not read", share, message)
-    if num_mentions == 0:
-        message = "its findings and impression name no region"
-        return ReportStatus("no region", share, message)
     return ReportStatus(LABELED, share, "")
 
 
