@@ -141,6 +141,9 @@ class RegionOntology(Mapping[str, Region]):
             hint = did_you_mean(str(name), self._regions)
             raise UnknownRegionError(f"{self.source} has no region {name!r}.{hint}") from None
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._regions  # asked often: does not look for what else might be meant
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._regions)
 

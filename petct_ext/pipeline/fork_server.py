@@ -203,7 +203,7 @@ def _use_threads() -> None:
     elif most > 1 and (number := max(1, round(free_cores()))) < most:
         torch.set_num_threads(number)
         sys.stderr.write(
-            f"other programs use this machine: computing with {number} of {most} threads "
+            f"other processes use this machine: computing with {number} of {most} threads "
             "(OMP_NUM_THREADS sets another number)\n"
         )
 
