@@ -36,11 +36,11 @@ from petct_ext.labeler.prediction import ReportPredictor
 from petct_ext.labeler.report_files import read_reports
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.context import report_sentences
 from petct_ext.reports.items import (
     SentenceTagger,
     items_of_texts,
     read_annotated_texts,
-    report_sentences,
     tag_report,
 )
 from petct_ext.reports.readable import readable_text
@@ -145,7 +145,8 @@ def measure_speed(
     items, tagging = clock(lambda: tag_all(texts))
     _, tagging_anew = clock(lambda: tag_without_memory(texts))
     joined = join_repeats(items)
-    sentences = [readable_text(t)[a:b] for t in texts.values() for _, a, b in report_sentences(t)]
+    readable = [readable_text(text) for text in texts.values()]
+    sentences = [text[s.start : s.end] for text in readable for s in report_sentences(text)]
     mean_kb = np.mean([len(text) for text in texts.values()]) / 1000
     print(
         f"{number} reports of {mean_kb:.1f} kB, {len(sentences)} sentences "
@@ -214,7 +215,7 @@ def main(arguments: argparse.Namespace) -> None:
     measure_speed(texts, predictor, precision=first, sample=arguments.sample)
     if arguments.annotated:
         annotated = [text for path in arguments.annotated for text in read_annotated_texts(path)]
-        judged = items_of_texts(annotated)[0]
+        judged = items_of_texts(annotated, ONTOLOGY)[0]
         compare_precisions(arguments.model_dir, judged, arguments.precisions, predictor)
 
 

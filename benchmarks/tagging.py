@@ -21,7 +21,8 @@ import regex
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.context import report_sentences
+from petct_ext.reports.items import SentenceTagger, tag_report
 from petct_ext.reports.mentions import find_mentions
 from petct_ext.reports.prefilter import PatternIndex
 from petct_ext.synthetic.diseases import sample_patients

@@ -28,8 +28,9 @@ from petct_ext.labeler.comparison import (
     score_tagging,
 )
 from petct_ext.ontology.option import add_ontology_option
+from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import read_annotated_texts
-from petct_ext.reports.rules import RegexLabeler, RuleLabeler
+from petct_ext.reports.rules import RuleLabeler
 from petct_ext.tables.contract import write_csv
 
 
@@ -59,7 +60,7 @@ def command(arguments: argparse.Namespace) -> None:
         rows = [
             {"labeler": name, **row}
             for name, labeler in labelers.items()
-            for row in list_errors(labeler, texts)
+            for row in list_errors(labeler, texts, arguments.ontology)
         ]
         path = arguments.out / "private" / "labeler_errors.csv"
         write_csv(pd.DataFrame(rows), path)

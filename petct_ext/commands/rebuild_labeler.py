@@ -34,8 +34,9 @@ from petct_ext.labeler.shipped import (
 )
 from petct_ext.labeler.training import FitSettings
 from petct_ext.ontology.option import add_ontology_option
+from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import items_of_texts, read_annotated_texts
-from petct_ext.reports.rules import RegexLabeler, RuleLabeler
+from petct_ext.reports.rules import RuleLabeler
 from petct_ext.tables.contract import write_csv
 
 ALONE = (1.0, 0.0, 0.0)
@@ -65,7 +66,7 @@ def command(arguments: argparse.Namespace) -> None:
         save(network, tokenizer, arguments.out, recipe)
         return
     texts = read_annotated_texts(arguments.real)
-    real, outside = items_of_texts(texts)
+    real, outside = items_of_texts(texts, ontology)
     print(f"{arguments.real}: {len(real)} sentences, {outside} mentions in other sections")
     train_tuned(network, tokenizer, recipe, real=real, own=own)
     save(network, tokenizer, arguments.out, recipe)

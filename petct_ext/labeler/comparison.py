@@ -82,7 +82,7 @@ def label_texts(
     """
     at = {
         (row["exam_id"], row["start"], row["end"], row["region"]): row["probability"]
-        for row in labeler.predict(items_of_texts(texts)[0])
+        for row in labeler.predict(items_of_texts(texts, ontology)[0])
     }
     tagger = SentenceTagger(ontology)
     tagged = [item for t in texts for item in tag_report(t.text_id, t.text, tagger)]
@@ -143,7 +143,11 @@ def compare_labelers(
 
 
 def list_errors(
-    labeler: MentionLabeler, texts: Sequence[AnnotatedText], *, threshold: float = 0.5
+    labeler: MentionLabeler,
+    texts: Sequence[AnnotatedText],
+    ontology: RegionOntology,
+    *,
+    threshold: float = 0.5,
 ) -> list[dict[str, Any]]:
     """Returns the annotated mentions that a labeler judges wrongly, with their sentences.
 
@@ -153,7 +157,7 @@ def list_errors(
         Rows ``exam_id, section, start, end, region, abnormal, probability, words, sentence``, the
         most certain error first.
     """
-    items = items_of_texts(texts)[0]
+    items = items_of_texts(texts, ontology)[0]
     at = {
         (row["exam_id"], row["start"], row["end"], row["region"]): row["probability"]
         for row in labeler.predict(items)
@@ -285,7 +289,7 @@ def _counts(
 ) -> tuple[int, int, int, int, int]:
     """Found with the same region, with a related one, of; tagged words that are marked, of."""
     tagged = [m for i in tag_report(text.text_id, text.text, tagger) for m in i["mentions"]]
-    judged = [m for i in items_of_texts([text])[0] for m in i["mentions"]]
+    judged = [m for i in items_of_texts([text], ontology)[0] for m in i["mentions"]]
     same = related = 0
     for mention in judged:
         name = mention["region"]

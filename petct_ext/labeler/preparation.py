@@ -15,7 +15,9 @@ from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import write_text
 from petct_ext.labeler.vocabulary import learn_vocabulary, save_tokenizer
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import SentenceTagger, annotated_items, report_sentences
+from petct_ext.reports.context import report_sentences
+from petct_ext.reports.items import SentenceTagger, annotated_items
+from petct_ext.reports.readable import readable_text
 from petct_ext.reports.reading import read_report
 from petct_ext.reports.rows import RowProblem, read_report_rows
 from petct_ext.reports.status import LABELED
@@ -136,9 +138,11 @@ def _tag_all(
             continue
         split = splits.get(exam_id)
         if split == "training":
-            training_text.extend(text[start:end] for _, start, end in report_sentences(text))
+            training_text.extend(
+                text[s.start : s.end] for s in report_sentences(readable_text(text))
+            )
         if split is not None and study in annotations:
-            items, unused = annotated_items(exam_id, text, annotations[study])
+            items, unused = annotated_items(exam_id, text, annotations[study], tagger)
             document[split].extend(items)
             outside += unused
     if outside:

@@ -23,7 +23,8 @@ from petct_ext.labeler.network import build_text_encoder
 from petct_ext.labeler.offline_encoder import encoder_folder
 from petct_ext.labeler.report_files import read_reports
 from petct_ext.labeler.vocabulary import save_tokenizer
-from petct_ext.reports.items import report_sentences
+from petct_ext.reports.context import report_sentences
+from petct_ext.reports.readable import readable_text
 from petct_ext.tables.schemas import IDENTIFIERS, SPLITS, read_table
 
 __all__ = [
@@ -259,8 +260,8 @@ def pretraining_documents(
     else:
         texts = _of_training(texts, Path(work))
     documents = [
-        [" ".join(text[a:b].split()) for _, a, b in report_sentences(text)]
-        for text in texts.values()
+        [" ".join(text[s.start : s.end].split()) for s in report_sentences(text)]
+        for text in map(readable_text, texts.values())
     ]
     documents = [sentences for sentences in documents if len(sentences) > 1]
     if not documents:

@@ -1,13 +1,15 @@
 """Sentences with mentions: what the report labeler is trained on and what it labels.
 
-An item is one sentence of the findings or the impression of a report::
+An item is one sentence of the findings or the impression of a report, with its context::
 
-    {"exam_id": ..., "section": "findings", "sentence": 3, "text": "No uptake in the liver.",
-     "offset": 120, "mentions": [{"start": 137, "end": 142, "region": "liver",
-                                  "label": 0, "rule": 0.04}]}
+    {"exam_id": ..., "section": "findings", "sentence": 3,
+     "text": "There is a nodule in the liver. It is not avid.", "own": [0, 31], "offset": 120,
+     "mentions": [{"start": 145, "end": 150, "region": "liver", "label": 0, "rule": 0.04}]}
 
-``offset`` is where the sentence begins; all offsets count from the start of the report, sentences
-from 0. ``label`` is 1 abnormal, 0 not, None unknown; ``rule`` is the probability by rules.
+``text`` holds the sentence and what is read with it (:mod:`petct_ext.reports.context`), ``own`` is
+the place of the sentence itself in it. Offsets of mentions count from the start of the report;
+less ``offset`` they are places in ``text``. ``label`` is 1 abnormal, 0 not, None unknown; ``rule``
+is the probability by rules.
 """
 
 from __future__ import annotations
@@ -15,19 +17,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.headings import is_heading
-from petct_ext.reports.mentions import MAX_SECONDS, find_mentions
+from petct_ext.reports.context import Context, ReportSentence, contexts_of, report_sentences
+from petct_ext.reports.mentions import MAX_SECONDS, Mention, find_mentions
 from petct_ext.reports.readable import readable_text
 from petct_ext.reports.rules import rule_probability
-from petct_ext.reports.sections import TAGGED_SECTIONS, split_sections
-from petct_ext.reports.sentences import split_sentences
 
 __all__ = [
     "AnnotatedText",
@@ -36,37 +36,17 @@ __all__ = [
     "items_of_texts",
     "load_report_items",
     "read_annotated_texts",
-    "report_sentences",
     "tag_report",
 ]
 
 Item = dict[str, Any]
-
-
-def report_sentences(text: str) -> list[tuple[str, int, int]]:
-    """Returns ``(section, start, end)`` of every sentence of findings and impression.
-
-    Headings of body parts ("HEAD AND NECK:") are left out: they say nothing about the region.
-    Markup and odd characters are read as spaces (:func:`petct_ext.reports.readable.readable_text`);
-    offsets refer to the text as it is given.
-    """
-    text = readable_text(text)
-    return [
-        (section.name, start, end)
-        for section in split_sections(text)
-        if section.name in TAGGED_SECTIONS
-        for start, end in split_sentences(text, section.start, section.end)
-        if not is_heading(text[start:end])
-    ]
+Places = tuple[tuple[int, int, str], ...]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 def tag_report(
-    exam_id: str,
-    text: str,
-    tagger: SentenceTagger,
-    *,
-    sentences: Sequence[tuple[str, int, int]] | None = None,
-    max_seconds: float = MAX_SECONDS,
+    exam_id: str, text: str, tagger: SentenceTagger, *, max_seconds: float = MAX_SECONDS
 ) -> list[Item]:
     """Finds the mentions of a report and returns its sentences that have some.
 
@@ -74,50 +54,76 @@ def tag_report(
         exam_id: pseudonymous id.
         text: the report, unchanged.
         tagger: finds the mentions.
-        sentences: result of :func:`report_sentences`, if it is there already.
         max_seconds: time for the report.
 
     Returns:
         Items in the order of the text, labels None; empty for a report without text. Their text is
-        the readable one, of the same length.
+        the readable one.
 
     Raises:
         InputDataError: if the time is up; names the exam.
     """
     items = []
-    deadline_s = time.monotonic() + max_seconds
     text = readable_text(text)
-    for number, (section, start, end) in enumerate(sentences or report_sentences(text)):
-        sentence = text[start:end]
-        mentions = [
+    sentences = report_sentences(text)
+    found = _find_in_time(exam_id, text, sentences, tagger, max_seconds)
+    contexts = contexts_of(text, sentences, [bool(mentions) for mentions in found])
+    for number, (sentence, mentions, context) in enumerate(
+        zip(sentences, found, contexts, strict=True)
+    ):
+        if not mentions or (sentence.is_heading and not context.follow):
+            continue
+        whole, own = _with_context(text[sentence.start : sentence.end], context)
+        spans = [(m.start, m.end, m.region) for m in mentions]
+        places = [
             {
-                "start": start + first,
-                "end": start + last,
+                "start": sentence.start + start,
+                "end": sentence.start + end,
                 "region": region,
                 "label": None,
                 "rule": rule,
             }
-            for first, last, region, rule in _tag_in_time(exam_id, sentence, tagger, deadline_s)
+            for (start, end, region), rule in zip(
+                spans, tagger.judge(whole, own, spans), strict=True
+            )
         ]
-        if mentions:
-            items.append(_item(exam_id, section, number, sentence, start, mentions))
+        items.append(_item(exam_id, number, sentence, whole, own, places))
     return items
 
 
-def _tag_in_time(
-    exam_id: str, sentence: str, tagger: SentenceTagger, deadline_s: float
-) -> tuple[tuple[int, int, str, float], ...]:
-    left = deadline_s - time.monotonic()
-    try:
-        if left <= 0:
-            raise InputDataError("its report has too much text for the time that is allowed.")
-        return tagger(sentence, seconds=left)
-    except InputDataError as error:
-        raise InputDataError(f"exam {exam_id}: {error}") from None
+def _find_in_time(
+    exam_id: str,
+    text: str,
+    sentences: Sequence[ReportSentence],
+    tagger: SentenceTagger,
+    max_seconds: float,
+) -> list[tuple[Mention, ...]]:
+    deadline_s = time.monotonic() + max_seconds
+    found = []
+    for sentence in sentences:
+        left = deadline_s - time.monotonic()
+        try:
+            found.append(tagger.find(text[sentence.start : sentence.end], seconds=max(left, 0.0)))
+        except InputDataError as error:
+            reason = str(error)
+            if left < max_seconds / 2:  # not this sentence alone
+                reason = "its report has too much text for the time that is allowed."
+            raise InputDataError(f"exam {exam_id}: {reason}") from None
+    return found
+
+
+def _with_context(sentence: str, context: Context) -> tuple[str, tuple[int, int]]:
+    """Returns the text that is judged and the place of the sentence in it."""
+    lead = f"{context.lead} " if context.lead else ""
+    follow = f" {context.follow}" if context.follow else ""
+    return f"{lead}{sentence}{follow}", (len(lead), len(lead) + len(sentence))
 
 
 def annotated_items(
-    exam_id: str, text: str, annotations: Sequence[tuple[int, int, str, int]]
+    exam_id: str,
+    text: str,
+    annotations: Sequence[tuple[int, int, str, int]],
+    tagger: SentenceTagger,
 ) -> tuple[list[Item], int]:
     """Returns the sentences of a report in which a reader has judged mentions.
 
@@ -125,6 +131,8 @@ def annotated_items(
         exam_id: pseudonymous id.
         text: the report, unchanged.
         annotations: ``(start, end, region, abnormal)``, offsets into ``text``.
+        tagger: finds the mentions that tell which sentences belong to which; a place that a reader
+            has marked counts as well.
 
     Returns:
         Items that hold the judged mentions only, and the number of annotations outside findings and
@@ -145,23 +153,28 @@ def annotated_items(
                 f"annotations of exam {exam_id}: offsets {start} to {end} mark no text in a report "
                 f"of {len(text)} characters; they count from 0 in the text of reports.csv."
             )
-        first = next((i for i, (_, a, b) in enumerate(sentences) if a < end and start < b), None)
-        if first is None:
+        touched = [i for i, s in enumerate(sentences) if s.start < end and start < s.end]
+        if not touched:
             outside += 1
             continue
-        last = max(i for i, (_, a, b) in enumerate(sentences) if a < end and start < b)
         mention = {"start": start, "end": end, "region": region, "label": int(abnormal)}
-        grouped.setdefault((first, last), []).append(mention)
+        grouped.setdefault((touched[0], touched[-1]), []).append(mention)
+    marked = {i for first, last in grouped for i in range(first, last + 1)}
+    has_region = [
+        i in marked or bool(tagger.find(text[s.start : s.end])) for i, s in enumerate(sentences)
+    ]
+    contexts = contexts_of(text, sentences, has_region)
     items = []
     for (first, last), mentions in sorted(grouped.items()):
-        section = sentences[first][0]
-        begin = min(sentences[first][1], *(m["start"] for m in mentions))
-        stop = max(sentences[last][2], *(m["end"] for m in mentions))
-        sentence = text[begin:stop]
-        for mention in mentions:
-            span = (mention["start"] - begin, mention["end"] - begin)
-            mention["rule"] = rule_probability(sentence, *span, section=section)
-        items.append(_item(exam_id, section, first, sentence, begin, mentions))
+        begin = min(sentences[first].start, *(m["start"] for m in mentions))
+        stop = max(sentences[last].end, *(m["end"] for m in mentions))
+        context = Context(contexts[first].lead, contexts[last].follow)
+        whole, own = _with_context(text[begin:stop], context)
+        sentence = replace(sentences[first], start=begin, end=stop)
+        spans = [(m["start"] - begin, m["end"] - begin, m["region"]) for m in mentions]
+        for mention, rule in zip(mentions, tagger.judge(whole, own, spans), strict=True):
+            mention["rule"] = rule
+        items.append(_item(exam_id, first, sentence, whole, own, mentions))
     return items, outside
 
 
@@ -199,14 +212,20 @@ def load_report_items(
 
 
 def _item(
-    exam_id: str, section: str, number: int, text: str, offset: int, mentions: list[dict[str, Any]]
+    exam_id: str,
+    number: int,
+    sentence: ReportSentence,
+    whole: str,
+    own: tuple[int, int],
+    mentions: list[dict[str, Any]],
 ) -> Item:
     return {
         "exam_id": exam_id,
-        "section": section,
+        "section": sentence.section,
         "sentence": number,
-        "text": text,
-        "offset": offset,
+        "text": whole,
+        "own": list(own),
+        "offset": sentence.start - own[0],
         "mentions": mentions,
     }
 
@@ -224,12 +243,11 @@ class SentenceTagger:
     def __init__(self, ontology: RegionOntology, *, max_cached: int = 20_000) -> None:
         self.ontology = ontology
         self._max_cached = max_cached
-        self._known: dict[str, tuple[tuple[int, int, str, float], ...]] = {}
+        self._found: dict[str, tuple[Mention, ...]] = {}
+        self._judged: dict[tuple[str, tuple[int, int], Places], tuple[float, ...]] = {}
 
-    def __call__(
-        self, sentence: str, *, seconds: float = MAX_SECONDS
-    ) -> tuple[tuple[int, int, str, float], ...]:
-        """Returns ``(start, end, region, probability by rules)``, offsets in the sentence.
+    def find(self, sentence: str, *, seconds: float = MAX_SECONDS) -> tuple[Mention, ...]:
+        """Returns the mentions of a sentence, offsets in the sentence.
 
         Args:
             sentence: any text.
@@ -238,17 +256,37 @@ class SentenceTagger:
         Raises:
             InputDataError: if the time is up.
         """
-        known = self._known.get(sentence)
-        if known is not None:
-            return known
-        found = tuple(
-            (m.start, m.end, m.region, rule_probability(sentence, m.start, m.end))
-            for m in find_mentions(sentence, self.ontology, seconds=seconds)
-        )
-        if len(self._known) >= self._max_cached:
-            self._known.clear()
-        self._known[sentence] = found
-        return found
+        known = self._found.get(sentence)
+        if known is None:
+            known = find_mentions(sentence, self.ontology, seconds=seconds)
+            _remember(self._found, sentence, known, self._max_cached)
+        return known
+
+    def judge(
+        self, text: str, own: tuple[int, int], spans: Sequence[tuple[int, int, str]]
+    ) -> tuple[float, ...]:
+        """Returns the probability by rules of each mention.
+
+        Args:
+            text: a sentence with what is read with it.
+            own: place of the sentence in it.
+            spans: start, end and region of mentions, offsets in the sentence.
+        """
+        key = (text, own, tuple(spans))
+        known = self._judged.get(key)
+        if known is None:
+            known = tuple(
+                rule_probability(text, own[0] + start, own[0] + end, own=own)
+                for start, end, _ in spans
+            )
+            _remember(self._judged, key, known, self._max_cached)
+        return known
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V, most: int) -> None:
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,15 +327,19 @@ def read_annotated_texts(path: str | Path) -> list[AnnotatedText]:
     return texts
 
 
-def items_of_texts(texts: Sequence[AnnotatedText]) -> tuple[list[dict[str, Any]], int]:
+def items_of_texts(
+    texts: Sequence[AnnotatedText], ontology: RegionOntology
+) -> tuple[list[dict[str, Any]], int]:
     """Returns the judged sentences of all texts and the number of mentions in other sections.
 
     Args:
         texts: see :func:`read_annotated_texts`; ``text_id`` becomes ``exam_id``.
+        ontology: regions, which tell the sentences that belong together.
     """
+    tagger = SentenceTagger(ontology)
     items, outside = [], 0
     for text in texts:
-        found, unused = annotated_items(text.text_id, text.text, text.mentions)
+        found, unused = annotated_items(text.text_id, text.text, text.mentions, tagger)
         items.extend(found)
         outside += unused
     return items, outside

@@ -33,6 +33,7 @@ from petct_ext.reports.levels import (
 )
 from petct_ext.reports.prefilter import PatternIndex
 from petct_ext.reports.readable import readable_text, unwrap
+from petct_ext.reports.spelling import SpellingCorrector
 
 __all__ = ["MAX_SECONDS", "Mention", "MentionFinder", "find_mentions"]
 
@@ -130,6 +131,7 @@ class MentionFinder:
 
     def __init__(self, ontology: RegionOntology) -> None:
         self.ontology = ontology
+        self._spelling = SpellingCorrector(ontology)
         patterns = [(("region", name), p) for name in ontology for p in ontology.patterns(name)]
         patterns += [(("listed", name), p) for name, p in LIST_PATTERNS if name in ontology]
         patterns += [((kind, ""), p) for kind, p in _KINDS]
@@ -152,13 +154,19 @@ class MentionFinder:
         """
         deadline_s = time.monotonic() + seconds
         unwrapped = unwrap(readable_text(text))
-        joined = unwrapped.text
+        corrected = self._spelling.correct(unwrapped.text)
+        joined = corrected.text
         found = _resolve(self._all_matches(joined, deadline_s), self.ontology)
         found = _nodes_in_lists(found, joined, self.ontology)
         sided = [*_with_sides(found, joined, self._sides)]
         sided += _other_side(sided, joined, self._sides)
         kept = set(_without_vague_nodes(sided, joined, self.ontology))
-        return tuple(sorted(Mention(*unwrapped.original(m.start, m.end), m.region) for m in kept))
+        return tuple(
+            sorted(
+                Mention(*unwrapped.original(*corrected.original(m.start, m.end)), m.region)
+                for m in kept
+            )
+        )
 
     def _all_matches(self, text: str, deadline_s: float) -> set[Mention]:
         found: set[Mention] = set()

@@ -1,6 +1,6 @@
-"""What a sentence says about the regions it names, by rules and by the paper's baseline.
+"""What a sentence says about the regions it names, by rules.
 
-The baseline that the trained labeler has to beat, and a labeler for groups without annotations.
+What the trained labeler has to beat, and a labeler for groups without annotations.
 Cue phrases are data (``cues.json``); their scope follows ConText (Harkema et al., J Biomed
 Inform 2009): a cue speaks of what follows or precedes it, up to a break such as "but".
 """
@@ -19,11 +19,10 @@ from typing import Any, Final
 from petct_ext.files import read_json
 from petct_ext.reports.repeats import place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
+from petct_ext.reports.values import category_in_row, is_back_to_normal
 
 __all__ = [
-    "NEGATION_WORDS",
     "Assertion",
-    "RegexLabeler",
     "RuleLabeler",
     "assert_mention",
     "rule_probability",
@@ -65,6 +64,7 @@ _TOUCHING: Final = re.compile(
     rf"\s+{_WORDS_BETWEEN}(?:(?:[\w-]+\s*,\s*{_WORDS_BETWEEN}){{0,2}}[\w-]+,?\s+(?:and|or)\s+"
     rf"{_WORDS_BETWEEN})?"
 )
+_SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+")
 _EXCEPTION: Final = re.compile(
     r"\W*(?:other than|apart from|aside from|except(?:ing)?(?: for)?|besides|although|though|while"
     r"|whereas|despite)\b[^,;]*(?P<comma>,)",
@@ -118,14 +118,25 @@ def assert_mention(sentence: str, start: int, end: int) -> Assertion:
     return Assertion.UNSTATED
 
 
-def rule_probability(sentence: str, start: int, end: int, *, section: str = "findings") -> float:
+def rule_probability(
+    text: str,
+    start: int,
+    end: int,
+    *,
+    section: str = "findings",
+    own: tuple[int, int] | None = None,
+) -> float:
     """Returns the probability that a mention is said to be metabolically abnormal, by rules.
 
+    The mention's own sentence decides. Where it says nothing of uptake, the sentences that follow
+    decide ("It is not avid."), and then the head of the list or the sentence before it.
+
     Args:
-        sentence: one sentence, unchanged.
-        start: offset of the mention in the sentence.
+        text: one sentence, with what is read with it (:mod:`petct_ext.reports.context`).
+        start: offset of the mention in the text.
         end: offset one past the mention.
         section: name of the section; history, technique and comparison do not speak of this exam.
+        own: place of the sentence in the text; None: there is nothing else.
 
     Returns:
         One of a dozen values in [0, 1], set by hand in ``cues.json``: an order of certainty, not
@@ -139,21 +150,59 @@ def rule_probability(sentence: str, start: int, end: int, *, section: str = "fin
     values = _rules().probability
     if section not in TAGGED_SECTIONS:
         return values["other_section"]
-    found = _categories(sentence, start, end)
-    for category in ("negated", "historical", "normal", "physiologic"):
+    first, last = own or (0, len(text))
+    sentence = text[first:last]
+    found = _categories(sentence, start - first, end - first)
+    if not found & _DECIDING:
+        lead, follow = text[:first].strip(), text[last:].strip()
+        around = _of_following(follow) or _of_lead(lead, sentence[end - first :])
+        if "normal" not in found or "uptake" in around:
+            found = (found - {"normal", "incidental"}) | around if around else found
+    return values[_outcome(found)]
+
+
+_DECIDING: Final = frozenset({"negated", "historical", "physiologic", "uptake"})
+_JUDGING: Final = _DECIDING | {"normal"}
+
+
+def _outcome(found: frozenset[str]) -> str:
+    """Returns the key of the probability that some categories have together."""
+    for category in ("negated", "historical", "normal", "physiologic", "landmark"):
         if category in found:
-            return values[category]
-    if "landmark" in found:
-        return values["landmark"]
+            return category
     if "uptake" in found:
         if "incidental" in found:
-            return values["incidental_uptake"]
-        return values["uptake_uncertain" if "uncertain" in found else "uptake"]
+            return "incidental_uptake"
+        return "uptake_uncertain" if "uncertain" in found else "uptake"
     if "incidental" in found:
-        return values["incidental"]
+        return "incidental"
     if "elsewhere" in found:
-        return values["uptake_elsewhere"]
-    return values["lesion" if "lesion" in found else "unstated"]
+        return "uptake_elsewhere"
+    return "lesion" if "lesion" in found else "unstated"
+
+
+def _of_following(text: str) -> frozenset[str]:
+    """What sentences without a region say of the one before them; empty if nothing."""
+    for sentence in _SENTENCE.split(text):
+        if not sentence.strip():
+            continue
+        found = _categories(f"it {sentence}", 0, 2)
+        if "elsewhere" in found and not found & _JUDGING:
+            found |= {"uptake"}
+        if found & _JUDGING:
+            return found & (_JUDGING | {"uncertain"})
+    return frozenset()
+
+
+def _of_lead(lead: str, behind: str) -> frozenset[str]:
+    """What the head of a list or table says of an item; ``behind`` follows the item's mention."""
+    if not lead:
+        return frozenset()
+    if table_says := category_in_row(lead, behind):
+        return frozenset({table_says})
+    lead = lead.rstrip(" .:")
+    found = _categories(f"{lead}: it", len(lead) + 2, len(lead) + 4)
+    return found & (_JUDGING | {"uncertain"})
 
 
 def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
@@ -175,6 +224,8 @@ def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
             or (cue.direction == "touching" and _TOUCHING.fullmatch(sentence, cue.end, start))
         ):
             found.add(cue.category)
+    if "uptake" in found and is_back_to_normal(sentence[first:last]):
+        found.add("historical")
     return frozenset(found)
 
 
@@ -241,71 +292,6 @@ def _rules() -> _Rules:
 def _any_of(phrases: list[str]) -> re.Pattern[str]:
     ordered = sorted(phrases, key=len, reverse=True)
     return re.compile(rf"(?<!\w)(?:{'|'.join(ordered)})(?!\w)", flags=re.IGNORECASE)
-
-
-NEGATION_WORDS: Final = (
-    "no",
-    "not",
-    "without",
-    "physiologic",
-    "physiological",
-    "unremarkable",
-    "normal",
-    "negative",
-    "resolved",
-    "absent",
-    "absence",
-    "free of",
-    "clear",
-    "symmetric",
-    "benign",
-    "nonspecific",
-)
-"""Words after which a sentence is taken for normal (own list after the kind of word that Eyuboglu
-et al. 2021 name; the paper does not print its list)."""
-
-
-class RegexLabeler:
-    """Labels mentions by words of negation anywhere in their sentence.
-
-    It has the interface of :class:`petct_ext.labeler.prediction.ReportPredictor`, so that
-    both can be compared by one command (``scripts/compare_labelers.py``).
-
-    Args:
-        words: phrases of negation; case does not matter.
-
-    Example:
-        >>> RegexLabeler().probability("No uptake in the liver.")
-        0.0
-        >>> RegexLabeler().probability("Intense uptake in the liver.")
-        1.0
-    """
-
-    def __init__(self, words: Iterable[str] = NEGATION_WORDS) -> None:
-        ordered = sorted(set(words), key=len, reverse=True)
-        phrases = "|".join(re.escape(word) for word in ordered)
-        self._negated = re.compile(rf"(?<!\w)(?:{phrases})(?!\w)", flags=re.IGNORECASE)
-
-    def probability(self, sentence: str, *, section: str = "findings") -> float:
-        """Returns 0 or 1: whether what the sentence names is said to be abnormal."""
-        if section not in TAGGED_SECTIONS:
-            return 0.0
-        return 0.0 if self._negated.search(sentence) else 1.0
-
-    def predict(self, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Returns one row of the table MENTIONS per mention, sorted by exam and place.
-
-        Args:
-            items: see :func:`petct_ext.reports.items.tag_report`.
-        """
-        return _sorted_rows(
-            {
-                **place_of_mention(item, mention),
-                "probability": self.probability(item["text"], section=item["section"]),
-            }
-            for item in items
-            for mention in item["mentions"]
-        )
 
 
 class RuleLabeler:

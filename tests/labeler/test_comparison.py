@@ -10,9 +10,10 @@ import pytest
 
 from petct_ext.labeler.comparison import MentionLabeler, compare_labelers, list_errors
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import AnnotatedText
 from petct_ext.reports.repeats import place_of_mention
-from petct_ext.reports.rules import RegexLabeler, RuleLabeler
+from petct_ext.reports.rules import RuleLabeler
 
 
 def annotated(name: str, text: str, *mentions: tuple[str, str, int]) -> AnnotatedText:
@@ -81,7 +82,7 @@ def test_intervals_hold_the_value(table: Any) -> None:
 
 
 def test_errors_show_the_sentence_that_caused_them() -> None:
-    (error,) = list_errors(RegexLabeler(), TEXTS)
+    (error,) = list_errors(RegexLabeler(), TEXTS, RegionOntology.default())
     assert error["words"] == "liver"
     assert error["sentence"] == TEXTS[2].text
     assert (error["abnormal"], error["probability"]) == (1, 0.0)

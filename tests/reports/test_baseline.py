@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import SentenceTagger, tag_report
-from petct_ext.reports.rules import RegexLabeler, RuleLabeler
+from petct_ext.reports.rules import RuleLabeler
 
 
 @pytest.mark.parametrize(

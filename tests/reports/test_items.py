@@ -51,7 +51,7 @@ def test_report_without_text_has_no_items() -> None:
 
 def test_annotation_keeps_its_label_and_place() -> None:
     start, end = span("left lung")
-    (item,), outside = annotated_items("a", TEXT, [(start, end, "left_lungs", 1)])
+    (item,), outside = annotated_items("a", TEXT, [(start, end, "left_lungs", 1)], TAGGER)
     assert item["text"] == "Uptake in the left lung."
     assert item["mentions"][0]["label"] == 1
     assert item["mentions"][0]["rule"] > 0.9
@@ -59,19 +59,19 @@ def test_annotation_keeps_its_label_and_place() -> None:
 
 
 def test_annotation_in_the_history_is_counted_not_used() -> None:
-    assert annotated_items("a", TEXT, [(*span("Lung"), "lungs", 0)]) == ([], 1)
+    assert annotated_items("a", TEXT, [(*span("Lung"), "lungs", 0)], TAGGER) == ([], 1)
 
 
 def test_annotation_across_sentences_keeps_both() -> None:
     start, end = span("lung. Nothing")
-    (item,), _ = annotated_items("a", TEXT, [(start, end, "lungs", 1)])
+    (item,), _ = annotated_items("a", TEXT, [(start, end, "lungs", 1)], TAGGER)
     assert item["text"] == "Uptake in the left lung. Nothing else to say."
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (5, 5), (9, 4), (0, 9999), (21, 22)])
 def test_offsets_that_mark_no_text_are_refused(start: int, end: int) -> None:
     with pytest.raises(InputDataError, match=r"of exam a: offsets .* mark no text in a report of"):
-        annotated_items("a", TEXT, [(start, end, "lungs", 1)])
+        annotated_items("a", TEXT, [(start, end, "lungs", 1)], TAGGER)
 
 
 @pytest.fixture

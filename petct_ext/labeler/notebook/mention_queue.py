@@ -12,7 +12,9 @@ import numpy as np
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import SentenceTagger, report_sentences, tag_report
+from petct_ext.reports.context import report_sentences
+from petct_ext.reports.items import SentenceTagger, tag_report
+from petct_ext.reports.readable import readable_text
 
 __all__ = ["Candidate", "Order", "find_candidates", "order_candidates", "surroundings"]
 
@@ -116,15 +118,15 @@ def surroundings(text: str, start: int, end: int) -> tuple[str, Sequence[tuple[i
 
     A mention outside every sentence is a sentence of its own, put in its place.
     """
-    sentences = report_sentences(text)
-    for index, (name, first, last) in enumerate(sentences):
+    sentences = report_sentences(readable_text(text))
+    spans = [(sentence.start, sentence.end) for sentence in sentences]
+    for index, (first, last) in enumerate(spans):
         if first < end and start < last:
-            spans = [span[1:] for span in sentences]
             # Judged mentions may cross the end of a sentence.
             spans[index] = (min(first, start), max(last, end))
-            return name, spans, index
-    before = [span[1:] for span in sentences if span[2] <= start]
-    after = [span[1:] for span in sentences if span[1] >= end]
+            return sentences[index].section, spans, index
+    before = [span for span in spans if span[1] <= start]
+    after = [span for span in spans if span[0] >= end]
     return "", [*before, (start, end), *after], len(before)
 
 
