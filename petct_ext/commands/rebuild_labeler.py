@@ -52,6 +52,7 @@ def command(arguments: argparse.Namespace) -> None:
         recipe = Recipe(
             encoder=arguments.encoder,
             num_generated=32,
+            num_contexts=8,
             generated=once,
             written=once,
             tuned=once,

@@ -24,6 +24,7 @@ from petct_ext.labeler.training import (
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.repeats import place_of_mention
+from petct_ext.synthetic.reports.contexts import generate_contexts
 from petct_ext.synthetic.reports.labeling_sentences import (
     generate_labeling_sentences,
     handwritten_sentences,
@@ -52,6 +53,8 @@ class Recipe:
         encoder: folder or name of the pretrained encoder.
         adapter_rank: rank of the adapters.
         num_generated: generated sentences of the first stage.
+        num_contexts: generated findings of more than one sentence, in both stages: a fourth of them
+            in the second one.
         generated, written, tuned: settings of the first stage (generated text, then text written by
             hand) and of the second one (real mentions mixed with as many sentences of our own).
         own_per_real: sentences written by hand per sentence of real text in the second stage. Seven
@@ -65,6 +68,7 @@ class Recipe:
     encoder: str = OFFLINE_ENCODER
     adapter_rank: int = 16
     num_generated: int = 3600
+    num_contexts: int = 1200
     generated: FitSettings = field(default_factory=lambda: FitSettings(epochs=1))
     written: FitSettings = field(default_factory=lambda: FitSettings(epochs=3, vary=0.4))
     tuned: FitSettings = field(
@@ -93,8 +97,16 @@ def train_stage_one(
     generated = items_of_sentences(
         generate_labeling_sentences(rng, recipe.num_generated), prefix="generated"
     )
+    contexts = items_of_sentences(generate_contexts(rng, recipe.num_contexts), prefix="context")
     written = items_of_sentences(handwritten_sentences(ontology), prefix="written")
-    _LOGGER.info("stage 1: %d generated sentences, %d written", len(generated), len(written))
+    written += contexts[: len(contexts) // 4]
+    _LOGGER.info(
+        "stage 1: %d generated sentences, %d findings in context, %d of both and written by hand",
+        len(generated),
+        len(contexts),
+        len(written),
+    )
+    generated += contexts[len(contexts) // 4 :]
     fit_labeler(network, tokenizer, generated, recipe.generated, seed=recipe.seed)
     fit_labeler(network, tokenizer, written, recipe.written, seed=recipe.seed + 1)
     return network, tokenizer, written

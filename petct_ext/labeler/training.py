@@ -64,19 +64,21 @@ def items_of_sentences(sentences: Sequence[LabelingSentence], *, prefix: str = "
     items = []
     for number, sentence in enumerate(sentences):
         text = sentence["text"]
+        first, last = sentence.get("own", (0, len(text)))
+        own = (first, last)
         mentions = [
             {
                 "start": m["start"],
                 "end": m["end"],
                 "region": m["region"],
                 "label": int(m["abnormal"]),
-                "rule": rule_probability(text, m["start"], m["end"]),
+                "rule": rule_probability(text, m["start"], m["end"], own=own),
             }
             for m in sentence["mentions"]
         ]
         exam_id = f"{prefix}_{number}"
         place = {"exam_id": exam_id, "section": "findings", "sentence": 0, "offset": 0}
-        items.append({**place, "text": text, "mentions": mentions})
+        items.append({**place, "text": text, "own": list(own), "mentions": mentions})
     return items
 
 

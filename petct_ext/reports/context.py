@@ -15,6 +15,7 @@ from typing import Final
 from petct_ext.reports.headings import is_heading
 from petct_ext.reports.sections import TAGGED_SECTIONS, split_sections
 from petct_ext.reports.sentences import split_sentences
+from petct_ext.reports.table_lines import is_table_head
 
 __all__ = ["Context", "ReportSentence", "contexts_of", "report_sentences"]
 
@@ -44,11 +45,6 @@ _NEW_FINDING: Final = re.compile(
     r"|numerous|few|scattered|two|three|small|large|tiny)\b(?:[ ,][\w.-]+){0,7}? (?:nodules?"
     r"|mass(?:es)?|lesions?|(?:lymph )?nodes?|lymphadenopathy|adenopathy|cysts?|foc(?:us|i)"
     r"|effusions?|collections?)\b",
-    flags=re.IGNORECASE,
-)
-_TABLE_HEAD: Final = re.compile(
-    r"(?:[\w ()/.-]*\b(?:site|region|location|lesion|organ|area|structure|finding)s?\b[^.\n]{0,60}"
-    r"\b(?:SUV\w*|today|current|now|uptake|avid\w*|status|PET)\b[^.\n]{0,60})\s*",
     flags=re.IGNORECASE,
 )
 
@@ -205,5 +201,5 @@ class _Reader:
 
 def _is_head(words: str) -> bool:
     return len(words) <= _LONGEST_HEAD and (
-        words.endswith(":") or _TABLE_HEAD.fullmatch(words) is not None or is_heading(words)
+        words.endswith(":") or is_table_head(words) or is_heading(words)
     )

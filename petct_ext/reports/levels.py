@@ -26,10 +26,11 @@ _ORDER: Final = "CTLS"
 _LAST: Final = {"C": 7, "T": 12, "L": 5, "S": 5}
 LEVEL: Final = re.compile(
     r"\b(?:(?:vertebra(?:e|l\ bod(?:y|ies))?)\ (?:at\ |of\ )?)?"
-    r"(?<![\w.])(?P<first>C|T[hH]?|D|L)(?P<n>\d{1,2})"
+    r"(?<![\w.])(?<!stage\ )(?<!Stage\ )(?<!score\ )(?<!grade\ )(?<!auville\ )(?!(?<=\()D[1-5]\))"
+    r"(?P<first>C|T[hH]?|D|L)(?P<n>\d{1,2})"
     r"(?:\s?(?P<link>-|\u2013|/|to|through|down\ to|thru)\s?(?P<second>(?:C|T[hH]?|D|L|S)?)"
     r"(?P<m>\d{1,2}))?(?![\w%])"
-    r"(?!\s*(?:N[0-3x]|M[01x])\b)"
+    r"(?!\s*,?\s*(?:N[0-3x]|M[01x])\b)(?!\s*(?:tumou?r|cancer|carcinoma|disease|stage)\b)"
     r"(?!\s*(?:/\s*T\d\s*)?-?\s*(?:weighted|hyperintens|hypointens|signal|image|sequence))"
     r"(?:(?:\s+(?:left|right))?\s+(?:vertebral\ bod(?:y|ies)|vertebrae?|spinous\ process(?:es)?"
     r"|transverse\ process(?:es)?|facet\ joints?(?:\(s\))?|pedicles?|lamina|end-?plates?)\b)?"

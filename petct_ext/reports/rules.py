@@ -19,7 +19,7 @@ from typing import Any, Final
 from petct_ext.files import read_json
 from petct_ext.reports.repeats import place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
-from petct_ext.reports.values import category_in_row, is_back_to_normal
+from petct_ext.reports.values import category_in_row, is_back_to_normal, is_background
 
 __all__ = [
     "Assertion",
@@ -65,6 +65,20 @@ _TOUCHING: Final = re.compile(
     rf"{_WORDS_BETWEEN})?"
 )
 _SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+")
+_REFERENCE: Final = re.compile(
+    r"(?:the )?(?:normal |right |background )*(?:liver|hepatic|mediastin\w+|aort\w+|blood pool)"
+    r"(?: (?:blood pool|background|parenchyma|reference))?",
+    flags=re.IGNORECASE,
+)
+_VALUE_IN_BRACKETS: Final = re.compile(
+    r"(?: SUV\w*| mean| max)*[ :=]*\d[\d.,]*\s*[,;)]", flags=re.IGNORECASE
+)
+_COMPARED_TO: Final = re.compile(
+    r"\b(?:reference(?: organ| SUV\w*)?:?|versus|vs\.?|compared (?:to|with)|than|that of|those of"
+    r"|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?(?:normal |mean )?"
+    r"(?:(?:liver|mediastin\w+|blood pool)(?: blood pool)?,? (?:and|or) (?:the )?)?$",
+    flags=re.IGNORECASE,
+)
 _EXCEPTION: Final = re.compile(
     r"\W*(?:other than|apart from|aside from|except(?:ing)?(?: for)?|besides|although|though|while"
     r"|whereas|despite)\b[^,;]*(?P<comma>,)",
@@ -153,16 +167,18 @@ def rule_probability(
     first, last = own or (0, len(text))
     sentence = text[first:last]
     found = _categories(sentence, start - first, end - first)
-    if not found & _DECIDING:
+    if own is not None and not found & _DECIDING:
         lead, follow = text[:first].strip(), text[last:].strip()
         around = _of_following(follow) or _of_lead(lead, sentence[end - first :])
-        if "normal" not in found or "uptake" in around:
-            found = (found - {"normal", "incidental"}) | around if around else found
+        if "uptake" in around or (around and not found & _JUDGING):
+            found = (found - _OVERRULED) | around
     return values[_outcome(found)]
 
 
-_DECIDING: Final = frozenset({"negated", "historical", "physiologic", "uptake"})
-_JUDGING: Final = _DECIDING | {"normal"}
+_DECIDING: Final = frozenset({"negated", "physiologic", "uptake"})
+_JUDGING: Final = _DECIDING | {"normal", "historical"}
+_OVERRULED: Final = frozenset({"normal", "historical", "incidental", "landmark"})
+"""What "It shows uptake." behind a sentence makes void: "The known mass is stable in size."."""
 
 
 def _outcome(found: frozenset[str]) -> str:
@@ -187,6 +203,8 @@ def _of_following(text: str) -> frozenset[str]:
         if not sentence.strip():
             continue
         found = _categories(f"it {sentence}", 0, 2)
+        if is_background(sentence):
+            found = found - {"uptake"} | {"negated"}
         if "elsewhere" in found and not found & _JUDGING:
             found |= {"uptake"}
         if found & _JUDGING:
@@ -202,7 +220,7 @@ def _of_lead(lead: str, behind: str) -> frozenset[str]:
         return frozenset({table_says})
     lead = lead.rstrip(" .:")
     found = _categories(f"{lead}: it", len(lead) + 2, len(lead) + 4)
-    return found & (_JUDGING | {"uncertain"})
+    return found & (_JUDGING | {"uncertain", "lesion"})
 
 
 def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
@@ -224,9 +242,21 @@ def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
             or (cue.direction == "touching" and _TOUCHING.fullmatch(sentence, cue.end, start))
         ):
             found.add(cue.category)
+    if _is_reference(sentence, start, end):
+        found.add("landmark")
     if "uptake" in found and is_back_to_normal(sentence[first:last]):
         found.add("historical")
     return frozenset(found)
+
+
+def _is_reference(sentence: str, start: int, end: int) -> bool:
+    """Whether a mention is what uptake is compared to: "(liver 2.4)", "above that of the liver"."""
+    if not _REFERENCE.fullmatch(sentence, start, end):
+        return False
+    before, after = sentence[max(0, start - 60) : start], sentence[end:]
+    if before.endswith("(") and _VALUE_IN_BRACKETS.match(after):
+        return True
+    return _COMPARED_TO.search(before) is not None
 
 
 def _clause(sentence: str, start: int, end: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from petct_ext.reports.table_lines import is_table_head, is_table_row
+
 __all__ = ["split_sentences"]
 
 _LIST_ITEM: Final = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
@@ -94,6 +96,8 @@ def _blocks(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 def _continues(previous: str, line: str) -> bool:
     if _LIST_ITEM.match(line) or _ZONE_HEADING.match(line.lstrip()):
+        return False
+    if is_table_head(previous) or (is_table_row(previous) and is_table_row(line)):
         return False
     previous = previous[-_TAIL:]
     if _OPEN_END.search(previous):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BACKGROUND_SUV", "category_in_row", "is_back_to_normal"]
+__all__ = ["BACKGROUND_SUV", "category_in_row", "is_back_to_normal", "is_background"]
 
 BACKGROUND_SUV: Final = 2.5
 """Below it, a value that was above it counts as gone: the usual bound in reports, no physics."""
@@ -19,6 +19,11 @@ _NOW_THEN: Final = re.compile(
 )
 _THEN_NOW: Final = re.compile(
     rf"(?:from|SUV\w*|:)\s*(?:SUV\w*\s*)?(?:of\s)?{_NUMBER}\s*(?:to|->|→)\s*{_NUMBER}",
+    flags=re.IGNORECASE,
+)
+_ONLY: Final = re.compile(
+    r"SUV\w*(?:\smax|\smean)?(?:\s(?:is|was|of))?\s(?:only|merely|just|as\slow\sas)\s(?:of\s)?"
+    rf"{_NUMBER}",
     flags=re.IGNORECASE,
 )
 _CELL: Final = re.compile(
@@ -45,6 +50,17 @@ def is_back_to_normal(clause: str) -> bool:
         if match is not None:
             return _number(match[now]) < BACKGROUND_SUV <= _number(match[then])
     return False
+
+
+def is_background(sentence: str) -> bool:
+    """Whether a sentence calls a value low: "SUVmax is only 1.3".
+
+    Example:
+        >>> is_background("SUVmax is only 1.3."), is_background("SUVmax 1.9, rising.")
+        (True, False)
+    """
+    match = _ONLY.search(sentence)
+    return match is not None and _number(match[1]) < BACKGROUND_SUV
 
 
 def category_in_row(head: str, cells: str) -> str:

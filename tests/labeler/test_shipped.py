@@ -38,6 +38,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return Recipe(
         encoder=str(encoder),
         num_generated=20,
+        num_contexts=8,
         generated=ONCE,
         written=ONCE,
         tuned=ONCE,

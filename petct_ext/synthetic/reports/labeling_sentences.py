@@ -26,7 +26,13 @@ from petct_ext.files import read_json
 from petct_ext.ontology import RegionOntology
 from petct_ext.synthetic.reports.phrases import pick
 
-__all__ = ["generate_labeling_sentences", "handwritten_sentences", "vary_places"]
+__all__ = [
+    "LabelingSentence",
+    "generate_labeling_sentences",
+    "handwritten_sentences",
+    "place_of_group",
+    "vary_places",
+]
 
 LabelingSentence = dict[str, Any]
 """``text`` and ``mentions``, a list of ``start, end, region, abnormal``; offsets in the text."""
@@ -110,7 +116,7 @@ def vary_places(
         words, region = text[mention["start"] : mention["end"]], mention["region"]
         group = _group_of().get(region)
         if group in _SWAPPABLE and rng.random() < chance:
-            region, words = _place(rng, group)
+            region, words = place_of_group(rng, group)
         before = text[end : mention["start"]]
         start = length + len(before)
         parts += [before, words]
@@ -132,7 +138,7 @@ def _group_of() -> Mapping[str, str]:
     return {region: group for group, regions in places.items() for region in regions}
 
 
-def _place(rng: np.random.Generator, group: str) -> tuple[str, str]:
+def place_of_group(rng: np.random.Generator, group: str) -> tuple[str, str]:
     """Returns region and words of a place of a group."""
     document = _document()
     if group in document["groups"]:
@@ -164,10 +170,10 @@ def _slot(name: str, sign: str, rng: np.random.Generator, depth: int) -> str:
         return pick(rng, document["phrases"][name])
     if name in _LISTS:
         places = list(
-            dict.fromkeys(_place(rng, _LISTS[name]) for _ in range(int(rng.integers(2, 6))))
+            dict.fromkeys(place_of_group(rng, _LISTS[name]) for _ in range(int(rng.integers(2, 6))))
         )
     else:
-        places = [_place(rng, name)]
+        places = [place_of_group(rng, name)]
     words = [f"\ue000{region}{sign}\ue001{text}\ue002" for region, text in places]
     return _enumerate(words, rng)
 
