@@ -37,7 +37,8 @@ _JUDGES: Final = re.compile(
 # Speaks of what was not named so far, and so not of the sentence before.
 _OF_OTHERS: Final = re.compile(
     r"\b(?:other|others|otherwise|elsewhere|remainder|rest of|remaining|additional(?:ly)?|further"
-    r"|also|second|another|study|scan|examination|exam|patient)\b",
+    r"|also|second|another|contralateral|distant|study|scan|examination|exam|patient"
+    r"|no (?:\w+ ){0,3}(?:metasta\w+|new))\b",
     flags=re.IGNORECASE,
 )
 _NEW_FINDING: Final = re.compile(

@@ -79,6 +79,9 @@ _COMPARED_TO: Final = re.compile(
     r"(?:(?:liver|mediastin\w+|blood pool)(?: blood pool)?,? (?:and|or) (?:the )?)?$",
     flags=re.IGNORECASE,
 )
+_DENIAL: Final = re.compile(
+    r"(?:there (?:is|are|was|were) )?(?:no|nil|without|absent|absence of)\b", flags=re.IGNORECASE
+)
 _EXCEPTION: Final = re.compile(
     r"\W*(?:other than|apart from|aside from|except(?:ing)?(?: for)?|besides|although|though|while"
     r"|whereas|despite)\b[^,;]*(?P<comma>,)",
@@ -203,7 +206,10 @@ def _of_following(text: str) -> frozenset[str]:
         if not sentence.strip():
             continue
         found = _categories(f"it {sentence}", 0, 2)
-        if is_background(sentence):
+        words = sentence.rstrip(" .;!")
+        behind = _categories(f"{words} it", len(words) + 1, len(words) + 3)
+        denied = _DENIAL.match(sentence) is not None and "negated" in behind
+        if is_background(sentence) or denied:
             found = found - {"uptake"} | {"negated"}
         if "elsewhere" in found and not found & _JUDGING:
             found |= {"uptake"}

@@ -40,11 +40,8 @@ def generate_contexts(rng: np.random.Generator, number: int) -> list[LabelingSen
         >>> start <= finding["mentions"][0]["start"] < finding["mentions"][0]["end"] <= end
         True
     """
-    kinds: tuple[Callable[[np.random.Generator, int], LabelingSentence], ...] = (
-        *(_two_sentences, _two_sentences, _two_sentences),
-        *(_opened, _listed, _listed, _headed, _row),
-    )
-    return [pick(rng, kinds)(rng, int(rng.integers(2))) for _ in range(number)]
+    chosen = rng.integers(len(_KINDS), size=number).tolist()
+    return [_KINDS[kind](rng, int(rng.integers(2))) for kind in chosen]
 
 
 @cache
@@ -110,3 +107,9 @@ def _filled(template: str, rng: np.random.Generator) -> str:
     for slot, value in values.items():
         template = template.replace(slot, value)
     return template
+
+
+_KINDS: Final[tuple[Callable[[np.random.Generator, int], LabelingSentence], ...]] = (
+    *(_two_sentences, _two_sentences, _two_sentences),
+    *(_opened, _listed, _listed, _headed, _row),
+)
