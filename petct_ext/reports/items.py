@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.checkboxes import without_unticked
 from petct_ext.reports.context import Context, ReportSentence, contexts_of, report_sentences
 from petct_ext.reports.mentions import MAX_SECONDS, Mention, find_mentions
 from petct_ext.reports.readable import readable_text
@@ -64,7 +65,7 @@ def tag_report(
         InputDataError: if the time is up; names the exam.
     """
     items = []
-    text = readable_text(text)
+    text = without_unticked(readable_text(text))
     sentences = report_sentences(text)
     found = _find_in_time(exam_id, text, sentences, tagger, max_seconds)
     contexts = contexts_of(text, sentences, [bool(mentions) for mentions in found])
@@ -143,7 +144,7 @@ def annotated_items(
         InputDataError: if offsets lie outside the text or mark nothing but white space; names the
             exam, the offsets and the length, not the text.
     """
-    text = readable_text(text)
+    text = without_unticked(readable_text(text))
     sentences = report_sentences(text)
     grouped: dict[tuple[int, int], list[dict[str, Any]]] = {}
     outside = 0

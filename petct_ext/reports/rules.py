@@ -55,6 +55,14 @@ _VERB: Final = re.compile(
 _AND_CLAUSE: Final = re.compile(r",?\s+and\s+(?=(?:the|there|no|a|an)\b)|,\s+(?=the\b)")
 
 
+_LONG_CLAUSE: Final = 80
+_STOPS: Final = re.compile(r"[.,;:](?=\s\S)")
+# Where a new statement begins in dictation without stops.
+_RUN_ON: Final = re.compile(
+    r"(?<!\bthe)(?<!\bof)(?<!\bin)(?<!\band)\s(?=(?:the|both|left|right)\s(?:[\w-]+\s){1,4}?(?:is|are"
+    r"|looks?|shows?|appears?|has|have|was|were)\b|there\s(?:is|are)\b|nothing\b)",
+    flags=re.IGNORECASE,
+)
 _WORDS_BETWEEN: Final = (
     r"(?:(?:the|an?|left|right|both|bilateral|adjacent|upper|lower|small|tiny|stable|few|multiple"
     r"|scattered|enlarged|sub-?centimeter|simple|[\d.]+[ -]?[cm]m)\s+){0,4}"
@@ -73,9 +81,11 @@ _REFERENCE: Final = re.compile(
 _VALUE_IN_BRACKETS: Final = re.compile(
     r"(?: SUV\w*| mean| max)*[ :=]*\d[\d.,]*\s*[,;)]", flags=re.IGNORECASE
 )
+_MARKED_REFERENCE: Final = re.compile(r"\s?\((?:ref\b|reference|background)", flags=re.IGNORECASE)
 _COMPARED_TO: Final = re.compile(
     r"\b(?:reference(?: organ| SUV\w*)?:?|versus|vs\.?|compared (?:to|with)|than|that of|those of"
-    r"|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?(?:normal |mean )?"
+    r"|above|below|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?"
+    r"(?:normal |mean )?"
     r"(?:(?:liver|mediastin\w+|blood pool)(?: blood pool)?,? (?:and|or) (?:the )?)?$",
     flags=re.IGNORECASE,
 )
@@ -260,7 +270,7 @@ def _is_reference(sentence: str, start: int, end: int) -> bool:
     if not _REFERENCE.fullmatch(sentence, start, end):
         return False
     before, after = sentence[max(0, start - 60) : start], sentence[end:]
-    if before.endswith("(") and _VALUE_IN_BRACKETS.match(after):
+    if _MARKED_REFERENCE.match(after) or (before.endswith("(") and _VALUE_IN_BRACKETS.match(after)):
         return True
     return _COMPARED_TO.search(before) is not None
 
@@ -284,6 +294,8 @@ def _edges(sentence: str) -> tuple[tuple[int, int], ...]:
     exception = _EXCEPTION.match(sentence)
     if exception:
         edges.append(exception.span("comma"))
+    if len(sentence) > _LONG_CLAUSE and _STOPS.search(sentence) is None:
+        edges += [(match.start(), match.end()) for match in _RUN_ON.finditer(sentence)]
     verbs = [match.start() for match in _VERB.finditer(sentence)]
     if verbs:
         edges += [

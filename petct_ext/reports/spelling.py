@@ -19,6 +19,8 @@ _LEAST_LETTERS: Final = 6
 _SHORT: Final = {
     **dict.fromkeys(("uper", "uppper", "uppr", "upprer"), "upper"),
     **dict.fromkeys(("lowr", "loewr", "lowerr", "lwoer"), "lower"),
+    **dict.fromkeys(("rigth", "rihgt", "righ", "rght"), "right"),
+    **dict.fromkeys(("lfet", "letf", "leftt"), "left"),
     **dict.fromkeys(("midle", "middel", "mdidle"), "middle"),
     **dict.fromkeys(("axila", "axlla"), "axilla"),
     **dict.fromkeys(("noeds", "nodess", "ndoes"), "nodes"),

@@ -27,8 +27,8 @@ _ONLY: Final = re.compile(
     flags=re.IGNORECASE,
 )
 _CELL: Final = re.compile(
-    r"(?P<value>\d{1,2}(?:[.,]\d{1,2})?)|(?P<none>normal|resolved|none|nil|negative|no|-+|∅|n/?a)"
-    r"|(?P<yes>yes|positive|avid|abnormal|hot)",
+    r"(?<![\w.])(?:(?P<value>\d{1,2}(?:[.,]\d{1,2})?)|(?P<none>normal|resolved|none|nil|negative|no"
+    r"|-+|∅|n/?a)|(?P<yes>yes|positive|avid|abnormal|hot))(?!\w)",
     flags=re.IGNORECASE,
 )
 _PRIOR: Final = re.compile(r"prior|previous|before|old|baseline|last|then", flags=re.IGNORECASE)

@@ -1,0 +1,44 @@
+"""Reads forms with boxes: what is not ticked is not said."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["without_unticked"]
+
+_BOX: Final = re.compile(r"\[\s?(?P<tick>[xX✓✔])?\s?\]|\(\s?(?P<round>[xX])?\s?\)|[☐☑☒]")
+_TICKED: Final = re.compile(r"[xX✓✔☑☒]")
+
+
+def without_unticked(text: str) -> str:
+    """Returns text of the same length with spaces in place of boxes and of unticked choices.
+
+    A line with a ticked and an unticked box is a form; the box stands before its words ("[x]
+    normal [ ] abnormal") or behind them ("normal [x] abnormal [ ]").
+
+    Example:
+        >>> without_unticked("Liver: [x] normal [ ] avid").split()
+        ['Liver:', 'normal']
+    """
+    if _BOX.search(text) is None:
+        return text
+    return "".join(_line(line) for line in text.splitlines(keepends=True))
+
+
+def _line(line: str) -> str:
+    boxes = list(_BOX.finditer(line))
+    ticked = [_TICKED.search(box[0]) is not None for box in boxes]
+    if len(boxes) < 2 or not any(ticked):
+        return line
+    begin = max(line.rfind(":", 0, boxes[0].start()), line.rfind("-", 0, boxes[0].start())) + 1
+    is_first = not line[begin : boxes[0].start()].strip()
+    letters = list(line)
+    for number, (box, tick) in enumerate(zip(boxes, ticked, strict=True)):
+        if is_first:
+            words = (box.end(), boxes[number + 1].start() if number + 1 < len(boxes) else len(line))
+        else:
+            words = (boxes[number - 1].end() if number else begin, box.start())
+        for first, last in (box.span(), *(() if tick else (words,))):
+            letters[first:last] = [c if c in "\r\n" else " " for c in letters[first:last]]
+    return "".join(letters)
