@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
+from petct_ext.reports.option import add_several_option
 from petct_ext.survival.table import CohortTables, write_survival
 
 
@@ -27,7 +28,7 @@ def command(arguments: argparse.Namespace) -> None:
         raise InputDataError(
             f"--horizon-days {min(arguments.horizon_days)} is not a positive number of days."
         )
-    tables = CohortTables.read(arguments.cohort, arguments.work)
+    tables = CohortTables.read(arguments.cohort, arguments.work, several=arguments.several_reports)
     paths = write_survival(tables, arguments.work, horizons_days=arguments.horizon_days)
     for path in paths.values():
         print(path)
@@ -46,4 +47,5 @@ def main() -> NoReturn:
         default=[45, 90, 180, 365],
         help="labels 'dead within so many days' (default: 45 90 180 365)",
     )
+    add_several_option(parser)
     run(command, parser)

@@ -18,6 +18,7 @@ from typing import NoReturn
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.labeler.preparation import prepare_report_items, read_report_problems
 from petct_ext.ontology.option import add_ontology_option
+from petct_ext.reports.option import add_several_option
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -29,6 +30,7 @@ def command(arguments: argparse.Namespace) -> int:
         vocabulary_size=arguments.vocabulary_size,
         min_frequency=arguments.min_frequency,
         encoding=arguments.encoding,
+        several=arguments.several_reports,
     )
     print(path)
     return SOME_FAILED if len(read_report_problems(arguments.work)) else 0
@@ -54,5 +56,6 @@ def main() -> NoReturn:
     parser.add_argument(
         "--encoding", help="code page of reports.csv if it is not UTF-8, e.g. cp1252"
     )
+    add_several_option(parser)
     add_ontology_option(parser)
     run(command, parser)

@@ -14,6 +14,7 @@ Examples:
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,14 +50,8 @@ def command(arguments: argparse.Namespace) -> None:
     recipe = Recipe(encoder=arguments.encoder, seed=arguments.seed)
     if arguments.quick:
         once = FitSettings(epochs=1)
-        recipe = Recipe(
-            encoder=arguments.encoder,
-            num_generated=32,
-            num_contexts=8,
-            generated=once,
-            written=once,
-            tuned=once,
-            seed=arguments.seed,
+        recipe = replace(
+            recipe, num_generated=32, num_contexts=8, generated=once, written=once, tuned=once
         )
     first = train_stage_one(recipe, ontology)
     network, tokenizer, own = first

@@ -21,6 +21,7 @@ from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.plan import PROFILES, RunPlan, require_cohort
 from petct_ext.pipeline.steps import run_steps
 from petct_ext.pipeline.whole_run import steps_of_run
+from petct_ext.reports.option import add_several_option
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -35,6 +36,7 @@ def command(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         workers=arguments.workers,
         ontology=arguments.ontology,
+        several_reports=arguments.several_reports,
     )
     if not plan.is_phantom:
         require_cohort(plan)
@@ -56,5 +58,6 @@ def main() -> NoReturn:
     parser.add_argument("--patients", type=int, default=140, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_several_option(parser)
     add_ontology_option(parser)
     run(command, parser)

@@ -20,6 +20,7 @@ from petct_ext.reports.items import SentenceTagger, annotated_items
 from petct_ext.reports.readable import readable_text
 from petct_ext.reports.reading import read_report
 from petct_ext.reports.rows import RowProblem, read_report_rows
+from petct_ext.reports.several import Several
 from petct_ext.reports.status import LABELED
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import ANNOTATIONS, IDENTIFIERS, SPLITS, read_table
@@ -46,6 +47,7 @@ def prepare_report_items(
     vocabulary_size: int = 3000,
     min_frequency: int = 3,
     encoding: str | None = None,
+    several: Several = "join",
 ) -> Path:
     """Writes what the report labeler needs into ``<work>/private``, as it holds report text.
 
@@ -68,6 +70,9 @@ def prepare_report_items(
         vocabulary_size: most tokens.
         min_frequency: see :func:`petct_ext.labeler.vocabulary.learn_vocabulary`.
         encoding: code page of reports that are not UTF-8, e.g. ``cp1252``.
+        several: what becomes of several reports of one study, see
+            :func:`petct_ext.reports.several.combine_reports`. Annotations of joined reports count
+            from the start of the joined text.
 
     Returns:
         Path of ``report_items.json``.
@@ -78,7 +83,7 @@ def prepare_report_items(
         OutputError: if the work folder cannot be written to.
     """
     cohort, work = Path(cohort), Path(work)
-    reports, problems = _read_reports(cohort, work, encoding)
+    reports, problems = _read_reports(cohort, work, encoding, several)
     annotations = _read_annotations(cohort, ontology) if with_annotations else {}
     document, training_text, status = _tag_all(
         reports, annotations, _split_of_exams(work), ontology, problems=problems
@@ -121,16 +126,17 @@ def _tag_all(
     training_text: list[str] = []
     states: list[dict[str, Any]] = []
     outside = 0
-    columns = (reports[name].tolist() for name in ("exam_id", "study_instance_uid", "text"))
+    names = ("exam_id", "study_instance_uid", "text", "note")
+    columns = (reports[name].tolist() for name in names)
     rows = tqdm(zip(*columns, strict=True), desc="reports", total=len(reports), disable=None)
-    for exam_id, study, text in rows:
+    for exam_id, study, text, note in rows:
         items, state = read_report(exam_id, text, tagger)
         document["all"].extend(items)
         document["exams"][exam_id] = state.status == LABELED
         share = round(state.read_share, 3)
         states.append(
             {"exam_id": exam_id, "status": state.status, "read_share": share}
-            | {"message": state.message}
+            | {"message": "; ".join(x for x in (state.message, note) if x)}
         )
         if text.strip() and state.message:
             problems.append({"line": "", "exam_id": exam_id, "problem": state.message})
@@ -138,9 +144,7 @@ def _tag_all(
             continue
         split = splits.get(exam_id)
         if split == "training":
-            training_text.extend(
-                text[s.start : s.end] for s in report_sentences(readable_text(text))
-            )
+            training_text += _sentences(text)
         if split is not None and study in annotations:
             items, unused = annotated_items(exam_id, text, annotations[study], tagger)
             document[split].extend(items)
@@ -150,14 +154,18 @@ def _tag_all(
     return document, training_text, states
 
 
+def _sentences(text: str) -> list[str]:
+    return [text[s.start : s.end] for s in report_sentences(readable_text(text))]
+
+
 def _read_reports(
-    cohort: Path, work: Path, encoding: str | None
+    cohort: Path, work: Path, encoding: str | None, several: Several
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Reports with their exam_id, sorted by it, and what is wrong with rows of the table.
 
     Every exam has a row, if need be without text.
     """
-    reports, damaged = read_report_rows(cohort / "reports.csv", encoding=encoding)
+    reports, damaged = read_report_rows(cohort / "reports.csv", encoding=encoding, several=several)
     identifiers = read_table(work / "private" / "identifiers.csv", IDENTIFIERS)
     known = identifiers[["exam_id", "study_instance_uid"]]
     strangers = ~reports["study_instance_uid"].isin(known["study_instance_uid"])
@@ -180,7 +188,8 @@ def _read_reports(
         problems += [
             {"line": "", "exam_id": exam, "problem": reason} for exam in absent if exam not in told
         ]
-    return merged.assign(text=merged["text"].fillna("")), problems
+    filled = {name: merged[name].fillna("") for name in ("text", "note")}
+    return merged.assign(**filled), problems
 
 
 def _by_exam(damaged: list[RowProblem], known: pd.DataFrame) -> list[dict[str, Any]]:

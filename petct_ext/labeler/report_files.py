@@ -15,22 +15,30 @@ from typing import Any, Final
 import pandas as pd
 from tqdm import tqdm
 
-from petct_ext.errors import InputDataError
+from petct_ext.errors import SOME_FAILED, InputDataError
 from petct_ext.labels.aggregation import exam_labels
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import SentenceTagger, load_report_items
 from petct_ext.reports.reading import read_report
 from petct_ext.reports.repeats import join_repeats
 from petct_ext.reports.rows import read_text_rows
+from petct_ext.reports.several import OneReport, Several, combine_reports, require_several
+from petct_ext.reports.texts import TEXT_SUFFIXES, read_report_file
 from petct_ext.tables.contract import is_parquet, read_parquet, text_columns, write_csv
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table, write_table
 
-__all__ = ["ReportTexts", "items_to_label", "read_reports", "write_report_labels"]
+__all__ = [
+    "ReportTexts",
+    "end_with_problems",
+    "items_to_label",
+    "read_reports",
+    "write_report_labels",
+]
 
 _LOGGER = logging.getLogger(__name__)
 _ID_NAMES: Final = ("exam_id", "study_instance_uid", "report_id", "id", "accession")
 _TEXT_NAMES: Final = ("text", "report", "report_text", "narrative", "body")
-_SUFFIXES: Final = (".txt", ".text", ".html", ".htm", ".rtf", "")
+_DATE_NAMES: Final = ("report_date", "date", "signed", "report_time", "dictated")
 _MAX_NAMED: Final = 5
 
 
@@ -41,31 +49,40 @@ class ReportTexts:
     Attributes:
         texts: unchanged report text; empty where it cannot be read.
         problems: reason per exam id (or row) whose report was not or not fully read.
+        notes: what else was done, e.g. several reports of an exam joined.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
-def read_reports(path: str | Path) -> ReportTexts:
-    """Reads reports from a CSV or Parquet table or from a folder of text files, a report each.
+def read_reports(path: str | Path, *, several: str = "join") -> ReportTexts:
+    """Reads reports from a CSV or Parquet table or from a folder of files, a report each.
 
     A table needs a column with the text (``text``, ``report``, ...) and should have one with ids
     (``exam_id``, ``study_instance_uid``, ``id``, ...); otherwise the rows are counted. Files are
-    named by their name. Bytes that are not UTF-8 are read as Windows-1252, which is noted.
+    named by their name; those that cannot be read (:mod:`petct_ext.reports.texts`) are problems.
+    Bytes that are not UTF-8 are read as Windows-1252, which is noted. Several rows with one id are
+    several reports of an exam.
+
+    Args:
+        path: the table or the folder.
+        several: what becomes of several reports of one exam, see
+            :func:`petct_ext.reports.several.combine_reports`; their order is that of the column
+            ``report_date`` (or ``date``, ...).
 
     Raises:
         InputDataError: if the source is missing, or has no such column or no report at all.
     """
-    path = Path(path)
+    path, choice = Path(path), require_several(several)
     if path.is_dir():
         found = _read_folder(path)
     elif not path.is_file():
         raise InputDataError(f"{path} does not exist; give a CSV or Parquet file, or a folder.")
-    elif is_parquet(path):
-        found = _read_parquet(path)
     else:
-        found = _read_csv(path)
+        rows = _read_parquet(path) if is_parquet(path) else _read_csv(path)
+        found = rows.combined(choice)
     if not found.texts:
         raise InputDataError(f"{path} holds no report; expected one a row, or text files.")
     for name, text in found.texts.items():
@@ -81,6 +98,7 @@ def items_to_label(
     section: str = "all",
     reports: str | Path | None = None,
     status: str | Path | None = None,
+    several: str = "join",
 ) -> list[dict[str, Any]]:
     """Returns sentences with mentions, sorted by length: of prepared items, or of any reports.
 
@@ -94,18 +112,20 @@ def items_to_label(
         reports: see :func:`read_reports`.
         status: with ``reports``: CSV with one row per report (``exam_id, status, read_share,
             message``; see :class:`petct_ext.reports.status.ReportStatus`).
+        several: see :func:`read_reports`.
 
     Raises:
         InputDataError: if the source is wrong, or no report names a region.
     """
     if reports is None:
         return _by_length(load_report_items(items, section))
-    source = read_reports(reports)
+    source = read_reports(reports, several=several)
     tagger, found, rows = SentenceTagger(ontology), [], []
     for name, text in tqdm(source.texts.items(), desc="reports", disable=None):
         tagged, state = read_report(name, text, tagger)
         found.extend(tagged)
-        told = dict.fromkeys(x for x in (source.problems.get(name, ""), state.message) if x)
+        messages = (source.problems.get(name, ""), state.message, source.notes.get(name, ""))
+        told = dict.fromkeys(message for message in messages if message)
         rows.append(_row(name, state.status, state.read_share, "; ".join(told)))
     rows += [
         _row(name, "unreadable", 0.0, reason)
@@ -152,6 +172,27 @@ def write_report_labels(
     return write_table(labels, Path(path), LABELS)
 
 
+def end_with_problems(status: str | Path, *, reports: str | Path | None) -> None:
+    """Ends the process with code 3, "done, but some failed", if a report was not labeled.
+
+    Args:
+        status: table that :func:`items_to_label` has written.
+        reports: None: nothing was read here, and nothing is done.
+
+    Raises:
+        SystemExit: with code 3.
+    """
+    if reports is None:
+        return
+    states = pd.read_csv(status, dtype=str, keep_default_na=False)
+    lost = states["status"] != "labeled"
+    if lost.any():
+        counts = states.loc[lost, "status"].value_counts()
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        _LOGGER.warning("%d of %d reports are not labeled: %s", lost.sum(), len(states), told)
+        raise SystemExit(SOME_FAILED)
+
+
 def _by_length(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(join_repeats(items), key=lambda item: len(item["text"]))
 
@@ -175,93 +216,105 @@ def _where(status: str | Path | None) -> str:
     return "" if status is None else f"; all of them in {status}"
 
 
-def _decode(data: bytes) -> tuple[str, str | None]:
-    try:
-        return data.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        note = f"not UTF-8 (byte {error.start}): read as Windows-1252"
-        return data.decode("cp1252", errors="replace"), note
-
-
 def _read_folder(folder: Path) -> ReportTexts:
     found = ReportTexts()
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix.lower() not in _SUFFIXES or path.name[0] == ".":
+        if not path.is_file() or path.name[0] == ".":
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found.texts:
+        if name in found.texts or name in found.problems:
             name = path.relative_to(folder).as_posix()
+        if path.suffix.lower() not in TEXT_SUFFIXES:
+            found.problems[name] = f"{path.suffix} files are not read; save it as plain text"
+            continue
         try:
-            found.texts[name], note = _decode(path.read_bytes())
-        except OSError as error:
-            found.problems[name] = f"the file cannot be read ({error.strerror})"
+            found.texts[name], note = read_report_file(path)
+        except InputDataError as error:
+            found.problems[name] = str(error)
             continue
         if note:
             found.problems[name] = note
     return found
 
 
-def _read_parquet(path: Path) -> ReportTexts:
+@dataclass(slots=True)
+class _Rows:
+    """Rows of a table by id, before several reports of an exam become one."""
+
+    reports: dict[str, list[OneReport]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, text: str, date: str) -> None:
+        self.reports.setdefault(name, []).append(OneReport(text, date))
+
+    def combined(self, several: Several) -> ReportTexts:
+        found = ReportTexts(problems=self.problems)
+        for name, reports in self.reports.items():
+            found.texts[name], _, note = combine_reports(reports, several)
+            if note:
+                found.notes[name] = note
+        return found
+
+
+def _read_parquet(path: Path) -> _Rows:
     table = read_parquet(path)
-    ids, text = _columns(list(table.columns), path)
-    found = ReportTexts()
-    values = text_columns(table[[text] if ids is None else [ids, text]])
-    names = values[ids] if ids else [""] * len(values)
-    for number, (name, value) in enumerate(zip(names, values[text], strict=True), start=1):
-        _add(found, name.strip() or f"row_{number}", value)
+    columns = _columns(list(table.columns), path)
+    values = text_columns(table[[name for name in columns if name is not None]])
+    none = [""] * len(values)
+    ids, dates, texts = (none if name is None else values[name].tolist() for name in columns)
+    found = _Rows()
+    for number, (name, date, value) in enumerate(zip(ids, dates, texts, strict=True), start=1):
+        found.add(name.strip() or f"row_{number}", value, date)
     return found
 
 
-def _read_csv(path: Path) -> ReportTexts:
+def _read_csv(path: Path) -> _Rows:
     """Reads row by row, so that a broken row costs that row only."""
     source = read_text_rows(path)
     if source.form:
         _LOGGER.warning("%s is read with %s", path, source.form)
-    ids, text = _columns(source.header, path)
-    of_id = None if ids is None else source.header.index(ids)
-    of_text = source.header.index(text)
-    found = ReportTexts()
+    columns = _columns(source.header, path)
+    places = [None if name is None else source.header.index(name) for name in columns]
+    found = _Rows()
     for number, (line, fields, problem) in enumerate(source.rows, start=1):
-        name = ""
-        if of_id is not None and len(fields) >= len(source.header):
-            name = _mend(fields[of_id])[0].strip()
+        is_whole = len(fields) >= len(source.header)
+        cells = [fields[i] if i is not None and is_whole else "" for i in places]
+        (name, _), (date, _), (text, note) = map(_mend, cells)
+        name = name.strip()
         if problem:
-            key = name if name and name not in found.texts else f"line_{line}"
+            key = name if name and name not in found.reports else f"line_{line}"
             found.problems[key] = f"line {line}: {problem}"
             continue
-        value, note = _mend(fields[of_text])
-        name = _add(found, name or f"row_{number}", value)
+        name = name or f"row_{number}"
+        found.add(name, text, date)
         if note:
-            found.problems[name] = "; ".join(x for x in (found.problems.get(name), note) if x)
+            found.problems[name] = note
     return found
 
 
-def _mend(value: str) -> tuple[str, str | None]:
+def _mend(value: str) -> tuple[str, str]:
     """Reads bytes that are not UTF-8, kept as surrogates, as Windows-1252."""
     if value.isascii():
-        return value, None
-    mended, note = _decode(value.encode("utf-8", errors="surrogateescape"))
-    return mended, note
+        return value, ""
+    data = value.encode("utf-8", errors="surrogateescape")
+    try:
+        return data.decode("utf-8"), ""
+    except UnicodeDecodeError as error:
+        note = f"not UTF-8 (byte {error.start}): read as Windows-1252"
+        return data.decode("cp1252", errors="replace"), note
 
 
-def _add(found: ReportTexts, name: str, text: str) -> str:
-    if name in found.texts:
-        number = 2
-        while f"{name}#{number}" in found.texts:
-            number += 1
-        found.problems[f"{name}#{number}"] = f"the id {name} occurs more than once"
-        name = f"{name}#{number}"
-    found.texts[name] = text
-    return name
-
-
-def _columns(header: Sequence[str], path: Path) -> tuple[str | None, str]:
-    """Returns the names of the columns with ids (or None) and with text."""
+def _columns(header: Sequence[str], path: Path) -> tuple[str | None, str | None, str]:
+    """Returns the names of the columns with ids, with dates (or None) and with text."""
     lower: Mapping[str, str] = {name.strip().lower(): name for name in reversed(header)}
-    text = next((lower[name] for name in _TEXT_NAMES if name in lower), None)
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((lower[name] for name in names if name in lower), None)
+
+    text = first(_TEXT_NAMES)
     if text is None:
         raise InputDataError(
             f"{path} has no column with the report's text (found: {', '.join(header) or 'none'}); "
             "call it 'text'."
         )
-    return next((lower[name] for name in _ID_NAMES if name in lower), None), text
+    return first(_ID_NAMES), first(_DATE_NAMES), text

@@ -53,6 +53,7 @@ class RunPlan(NamedTuple):
         seed: of everything random.
         workers: processes.
         ontology: the regions.
+        several_reports: what becomes of several reports of one exam.
     """
 
     data: Path
@@ -64,6 +65,7 @@ class RunPlan(NamedTuple):
     seed: int
     workers: int
     ontology: RegionOntology
+    several_reports: str = "join"
 
     @property
     def regions(self) -> tuple[Path, ...]:

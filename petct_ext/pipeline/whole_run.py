@@ -100,6 +100,7 @@ def _split(plan: RunPlan) -> Step:
 def _prepare_reports(plan: RunPlan) -> Step:
     data, work = plan.data, plan.work
     options = ["--cohort", data, "--work", work, "--labeler", plan.labeler, *plan.ontology_option]
+    options += ["--several-reports", plan.several_reports]
     annotations = (data / "annotations.csv",) if plan.labeler == "model" else ()
     return Step(
         "prepare_reports",
@@ -273,7 +274,10 @@ def _survival_table(plan: RunPlan) -> Step:
         plan,
         "survival_table",
         "Join exams with follow-up",
-        command=_script("make_survival_table", "--cohort", plan.data, "--work", work),
+        command=_script(
+            "make_survival_table",
+            *("--cohort", plan.data, "--work", work, "--several-reports", plan.several_reports),
+        ),
         inputs=(plan.data / "outcomes.csv", work / "splits.csv", work / "prepared.csv"),
         outputs=(work / "survival" / "survival_table.csv", work / "mortality" / "datalist.json"),
     )

@@ -50,6 +50,10 @@ _NEW_FINDING: Final = re.compile(
 )
 
 
+# No item of a list begins so.
+_STATEMENT: Final = re.compile(r"(?:There|No|The|It|This|These|Otherwise|Normal)\s")
+
+
 @dataclass(frozen=True, slots=True)
 class ReportSentence:
     """A sentence of findings or impression.
@@ -169,6 +173,7 @@ class _Reader:
         if (new_paragraph or is_item) and not directly_below:
             self._owner, self._opener = None, ""
         is_over = new_paragraph or (self._head_has_marks and not is_item)
+        is_over |= not is_item and _STATEMENT.match(self._words[number]) is not None
         if self._head_has_items and new_line and is_over:
             self._head = ""
 

@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from petct_ext.errors import InputDataError, did_you_mean
+from petct_ext.reports.several import OneReport, Several, combine_reports
 from petct_ext.tables.contract import is_parquet
 from petct_ext.tables.schemas import REPORTS, read_table
 
@@ -120,7 +121,7 @@ def _separator(header: str) -> str:
 
 
 def read_report_rows(
-    path: str | Path, *, encoding: str | None = None
+    path: str | Path, *, encoding: str | None = None, several: Several = "join"
 ) -> tuple[pd.DataFrame, list[RowProblem]]:
     """Reads ``reports.csv`` (table REPORTS) row by row.
 
@@ -128,11 +129,14 @@ def read_report_rows(
         path: CSV in UTF-8 with or without byte order mark.
         encoding: code page of bytes that are not UTF-8; None takes them for Windows-1252 and says
             so in the log.
+        several: what becomes of several reports of one study, see
+            :func:`petct_ext.reports.several.combine_reports`.
 
     Returns:
-        The rows that could be read, with all columns of REPORTS as str, and what is wrong with the
-        others: wrong number of fields, a lost quotation mark, bytes of another code page, no or a
-        repeated study, a summary code that does not exist (the report itself is kept).
+        A row per study that could be read, with all columns of REPORTS as str and ``note``, which
+        tells what became of several reports; and what is wrong with the other rows: wrong number
+        of fields, a lost quotation mark, bytes of another code page, no study, a summary code that
+        does not exist (the report itself is kept).
 
     Raises:
         InputDataError: if the file is missing, lacks a column, or has no row that can be read.
@@ -143,7 +147,8 @@ def read_report_rows(
     if source.form:
         _LOGGER.warning("%s is read with %s", path, source.form)
     reader = _Reader(source.header, encoding)
-    table, problems = reader.read(source.rows)
+    rows, problems = reader.read(source.rows)
+    table = _one_per_study(rows, several)
     if reader.num_guessed:
         _LOGGER.warning(
             "%s: %d rows are not UTF-8 and were read as Windows-1252; if their letters are wrong, "
@@ -157,21 +162,22 @@ def read_report_rows(
     return table, problems
 
 
-def read_report_table(path: str | Path) -> pd.DataFrame:
+def read_report_table(path: str | Path, *, several: Several = "join") -> pd.DataFrame:
     """Returns the reports that can be read; the same ones wherever a table of reports is read.
 
     Args:
         path: ``reports.csv``, or a Parquet file.
+        several: as in :func:`read_report_rows`.
 
     Returns:
-        Table REPORTS, all cells as str.
+        Table REPORTS, all cells as str, and the column ``note``.
 
     Raises:
         InputDataError: as :func:`read_report_rows`.
     """
     if is_parquet(Path(path)):
-        return read_table(path, REPORTS)
-    table, problems = read_report_rows(path)
+        return read_table(path, REPORTS).assign(note="")
+    table, problems = read_report_rows(path, several=several)
     if problems:
         first = f"line {problems[0].line}: {problems[0].message}"
         _LOGGER.warning("%s: %d rows have a problem; first: %s", path, len(problems), first)
@@ -185,7 +191,6 @@ class _Reader:
         self.rows: list[dict[str, str]] = []
         self.problems: list[RowProblem] = []
         self.num_guessed = 0
-        self._seen: dict[str, int] = {}
 
     def read(
         self, rows: Iterator[tuple[int, list[str], str]]
@@ -207,12 +212,9 @@ class _Reader:
         study = row["study_instance_uid"] = row["study_instance_uid"].strip()
         if not problem and not study:
             problem = "no study_instance_uid"
-        if not problem and study in self._seen:
-            problem = f"the study of line {self._seen[study]} again; the first one is used"
         if problem:
             self.problems.append(RowProblem(line, study, problem))
             return
-        self._seen[study] = line
         code = row.get("summary_code", "").strip()
         if "summary_code" in row and code not in ("", *REPORTS.columns["summary_code"].choices):
             self.problems.append(RowProblem(line, study, f"summary code {code[:20]!r} left out"))
@@ -249,6 +251,25 @@ def _decode(raw: bytes, encoding: str) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         place = f"byte {error.start} (0x{raw[error.start]:02x})"
         return "", f"{place} is neither UTF-8 nor {encoding}; save the table as 'CSV UTF-8'"
+
+
+def _one_per_study(rows: pd.DataFrame, several: Several) -> pd.DataFrame:
+    """Joins the rows of a study; other columns are those of the newest report that has them."""
+    studies: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.to_dict("records"):
+        studies.setdefault(row["study_instance_uid"], []).append(
+            {str(k): v for k, v in row.items()}
+        )
+    joined = []
+    for group in studies.values():
+        reports = [OneReport(row["text"], row["report_date"]) for row in group]
+        text, used, note = combine_reports(reports, several)
+        newest = {
+            name: next((value for i in reversed(used) if (value := group[i][name])), "")
+            for name in group[0]
+        }
+        joined.append({**newest, "text": text, "note": note})
+    return pd.DataFrame(joined, columns=[*rows.columns, "note"], dtype=str)
 
 
 def _require_columns(header: tuple[str, ...], path: Path, problem: str) -> None:

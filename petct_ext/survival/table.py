@@ -15,6 +15,7 @@ import pandas as pd
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
 from petct_ext.reports.rows import read_report_table
+from petct_ext.reports.several import Several
 from petct_ext.scan.data.datalist import usable_exams
 from petct_ext.survival.outcomes import follow_up, last_exams, log_same_day, status_at
 from petct_ext.tables.contract import write_csv
@@ -55,8 +56,16 @@ class CohortTables:
     reports: pd.DataFrame
 
     @classmethod
-    def read(cls, cohort: str | Path, work: str | Path) -> CohortTables:
+    def read(
+        cls, cohort: str | Path, work: str | Path, *, several: Several = "join"
+    ) -> CohortTables:
         """Reads them from a cohort's folder and its work folder.
+
+        Args:
+            cohort: folder with ``outcomes.csv`` and ``reports.csv``.
+            work: work folder of the run.
+            several: which of several reports of a study gives indication and summary code: with
+                ``join`` the newest one that has them.
 
         Raises:
             InputDataError: if one is missing or breaks its schema.
@@ -68,7 +77,7 @@ class CohortTables:
             splits=read_table(work / "splits.csv", SPLITS),
             identifiers=read_table(work / "private" / "identifiers.csv", IDENTIFIERS),
             outcomes=read_table(cohort / "outcomes.csv", OUTCOMES),
-            reports=read_report_table(cohort / "reports.csv"),
+            reports=read_report_table(cohort / "reports.csv", several=several),
         )
 
 

@@ -53,8 +53,10 @@ REPORTS = _schema(
     text=Column(filled=False, verbatim=True),
     indication=_MAYBE_TEXT,
     summary_code=Column(required=False, filled=False, choices=("1", "2", "4", "9")),
+    report_date=_MAYBE_TEXT,  # tells the order of several reports of a study
 )
-"""Free-text reports, one row per study, unchanged text."""
+"""Free-text reports, unchanged text. A table of users may have several rows per study (addenda,
+corrections); :func:`petct_ext.reports.rows.read_report_rows` makes one of them."""
 
 ANNOTATIONS = _schema(
     "annotations",

@@ -95,8 +95,10 @@ def test_repeated_id_loses_no_report(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,text\nx,Liver\nx,Spleen\n")
     found = read_reports(path)
-    assert list(found.texts.values()) == ["Liver", "Spleen"]
-    assert "more than once" in found.problems["x#2"]
+    assert found.texts == {"x": "Liver\n\nSpleen"}
+    assert found.notes == {
+        "x": "2 reports joined in the order of the table, as not all have a date"
+    }
 
 
 @pytest.mark.parametrize(

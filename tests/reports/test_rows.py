@@ -28,7 +28,6 @@ def read(folder: Path, content: bytes, encoding: str | None = None) -> tuple[lis
         (b"1.2\n", "3: 1 fields instead of 2"),
         (b"1.2,caf\x81\n", r"3: column 'text': byte 3 (0x81) is neither UTF-8 nor cp1252"),
         (b",no study\n", "3: no study_instance_uid"),
-        (b"1.1,again\n", "3: the study of line 2 again"),
     ],
 )
 def test_rows_around_a_broken_one_are_read(tmp_path: Path, broken: bytes, message: str) -> None:

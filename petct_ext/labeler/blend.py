@@ -1,0 +1,104 @@
+"""Chooses how the network and the rules are combined, and where the line between both calls is.
+
+Letters in shapes: M mentions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from petct_ext.arrays import Floats
+from petct_ext.errors import InputDataError
+
+__all__ = ["BlendScores", "choose_blend", "score_blend"]
+
+_START: Final = (0.6, 0.6, 0.0)
+_RIDGE: Final = 2.0
+"""Weight of the pull towards :data:`_START`, in mentions: a handful of them must not decide."""
+_MARGINS: Final = (1e-4, 0.02)  # as petct_ext.labeler.tokens.blend_with_rules
+
+
+@dataclass(frozen=True, slots=True)
+class BlendScores:
+    """How good probabilities are at one threshold of 0.5.
+
+    Attributes:
+        num: mentions.
+        brier: mean squared distance to the label.
+        calibration_error: mean distance between probability and share of abnormal mentions, over
+            ten bins of equal width, weighted by their size.
+    """
+
+    num: int
+    brier: float
+    calibration_error: float
+
+
+def choose_blend(network: Floats, rules: Floats, labels: Floats) -> tuple[float, float, float]:
+    """Fits ``sigmoid(a logit(network) + b logit(rules) + c)`` to judged mentions.
+
+    Both kinds of mentions weigh the same in total, so that 0.5 is the threshold at which neither
+    kind of error is preferred, whatever the share of abnormal mentions in the text. Weights below
+    0 are not allowed.
+
+    Args:
+        network: probabilities of the network (M,), on text that it was not trained on.
+        rules: probabilities of the rules (M,).
+        labels: 1 abnormal, 0 not (M,).
+
+    Returns:
+        a, b and c, rounded to two decimals.
+
+    Raises:
+        InputDataError: if all labels are equal.
+    """
+    positive = labels.mean() if len(labels) else 0.0
+    if not 0 < positive < 1:
+        raise InputDataError("the blend needs abnormal and other mentions; annotate more text.")
+    inputs = np.stack([_logit(network, _MARGINS[0]), _logit(rules, _MARGINS[1])], axis=1)
+    weights = np.where(labels == 1, 0.5 / positive, 0.5 / (1 - positive))
+    signs = np.where(labels == 1, 1.0, -1.0)
+
+    def loss(parameters: Floats) -> float:
+        margins = signs * (inputs @ parameters[:2] + parameters[2])
+        pull = _RIDGE * float(np.square(parameters - np.array(_START)).sum())
+        return float((weights * np.logaddexp(0.0, -margins)).sum()) + pull
+
+    bounds = [(0.0, None), (0.0, None), (None, None)]
+    a, b, c = (round(float(x), 2) for x in minimize(loss, _START, bounds=bounds).x)
+    return a, b, c
+
+
+def score_blend(
+    network: Floats, rules: Floats, labels: Floats, blend: tuple[float, float, float]
+) -> BlendScores:
+    """Returns the calibration of a blend.
+
+    Args:
+        network: probabilities of the network (M,).
+        rules: probabilities of the rules (M,).
+        labels: 1 abnormal, 0 not (M,).
+        blend: a, b and c.
+    """
+    a, b, c = blend
+    logits = a * _logit(network, _MARGINS[0]) + b * _logit(rules, _MARGINS[1]) + c
+    probabilities = expit(logits)
+    bins = np.minimum((probabilities * 10).astype(int), 9)
+    gaps = [
+        abs(float((probabilities[bins == k] - labels[bins == k]).sum())) for k in np.unique(bins)
+    ]
+    return BlendScores(
+        len(labels),
+        float(np.square(probabilities - labels).mean()),
+        float(sum(gaps) / len(labels)),
+    )
+
+
+def _logit(probabilities: Floats, margin: float) -> Floats:
+    clipped = np.clip(probabilities, margin, 1 - margin)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
