@@ -4,13 +4,17 @@ Reads a JSONL file, an object a line: id, text, mentions [{start, end, region, a
 OUT/labeler_comparison.csv: sensitivity, specificity, F1 and AUROC with 95 % intervals (bootstrap
 over reports) for annotated mentions, for mentions as each labeler finds them, and for the main
 regions of a report (micro, macro, each); and OUT/tagging_scores.csv: how many mentions are found at
-all, which is the same for all labelers. With --errors also OUT/private/labeler_errors.csv: wrongly
+all, which is the same for all labelers. --predictions puts tables beside them that other
+labelers wrote, a language model say, in the columns of mentions.csv, or with the words quoted in
+place of offsets. With --errors also OUT/private/labeler_errors.csv: wrongly
 judged mentions with their sentences. It holds report text: keep it as private as the reports.
 
 Examples:
     python scripts/compare_labelers.py --reports annotated.jsonl --out runs/mine
     python scripts/compare_labelers.py --reports annotated.jsonl --out runs/mine \
         --model-dir runs/mine/report_labeler --errors
+    python scripts/compare_labelers.py --reports annotated.jsonl --out runs/mine \
+        --predictions language_model.csv
 """
 
 import argparse
@@ -27,6 +31,7 @@ from petct_ext.labeler.comparison import (
     list_errors,
     score_tagging,
 )
+from petct_ext.labeler.given_predictions import read_predictions
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import read_annotated_texts
@@ -42,6 +47,8 @@ def command(arguments: argparse.Namespace) -> None:
 
         folder = arguments.model_dir or Path(bundle_root("report_labeler")) / "models"
         labelers["model"] = ReportPredictor(folder)
+    for path in arguments.predictions:
+        labelers[path.stem] = read_predictions(path, texts, arguments.ontology)
     table = compare_labelers(
         labelers, texts, arguments.ontology, draws=arguments.draws, seed=arguments.seed
     )
@@ -90,6 +97,13 @@ def main() -> NoReturn:
     )
     parser.add_argument(
         "--without-model", action="store_true", help="compare the regex baseline and the rules only"
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="tables of other labelers: exam_id, start and end (or quotation), region, probability",
     )
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap draws, 0 for none")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from petct_ext.arrays import Floats
+from petct_ext.labeler.given_predictions import GivenPredictions
 from petct_ext.labels.aggregation import region_probabilities
 from petct_ext.labels.agreement import binary_scores
 from petct_ext.ontology import RegionOntology
@@ -84,11 +85,7 @@ def label_texts(
         (row["exam_id"], row["start"], row["end"], row["region"]): row["probability"]
         for row in labeler.predict(items_of_texts(texts, ontology)[0])
     }
-    tagger = SentenceTagger(ontology)
-    tagged = [item for t in texts for item in tag_report(t.text_id, t.text, tagger)]
-    found: dict[str, list[dict[str, Any]]] = {text.text_id: [] for text in texts}
-    for row in labeler.predict(tagged):
-        found[row["exam_id"]].append(row)
+    found = _found(labeler, texts, ontology)
     judged = [(number, text, m) for number, text in enumerate(texts) for m in text.mentions]
     regions = ontology.main_regions()
     return LabeledTexts(
@@ -100,6 +97,20 @@ def label_texts(
         region_prob=np.array([_probability(found[t.text_id], regions, ontology) for t in texts]),
         regions=regions,
     )
+
+
+def _found(
+    labeler: MentionLabeler, texts: Sequence[AnnotatedText], ontology: RegionOntology
+) -> dict[str, list[dict[str, Any]]]:
+    """What a labeler says of whole texts: of what our tagger finds, or of what it found itself."""
+    if isinstance(labeler, GivenPredictions):
+        return {text.text_id: labeler.found(text.text_id) for text in texts}
+    tagger = SentenceTagger(ontology)
+    tagged = [item for t in texts for item in tag_report(t.text_id, t.text, tagger)]
+    found: dict[str, list[dict[str, Any]]] = {text.text_id: [] for text in texts}
+    for row in labeler.predict(tagged):
+        found[row["exam_id"]].append(row)
+    return found
 
 
 def compare_labelers(
