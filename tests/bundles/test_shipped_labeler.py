@@ -48,8 +48,21 @@ def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) 
         "plain": "FINDINGS: Intensely hypermetabolic mass in the right upper lobe, SUVmax 9. "
         "The liver and spleen are unremarkable.",
         "resolved": "IMPRESSION: The previously avid mediastinal nodes have completely resolved.",
-        "empty": "",
+        "context": "FINDINGS: There is a 14 mm nodule in the spleen. It shows intense uptake.",
     }
+    unread = {
+        "empty": ("", "empty"),
+        "binary": ("\ufffd\x01" * 40, "binary"),
+        "German": ("BEFUND: Kein pathologischer Uptake in der Leber und der Milz.", "not English"),
+        "French": ("Pas de fixation pathologique du foie ni de la rate.", "not English"),
+        "Spanish": (
+            "No se observa captación patológica en el hígado ni en el bazo.",
+            "not English",
+        ),
+        "Chinese": ("肝脏未见异常摄取。肺部未见结节。", "not English"),
+        "elsewhere": ("See separate report.", "elsewhere"),
+    }
+    texts |= {name: text for name, (text, _) in unread.items()}
     table = pd.DataFrame({"exam_id": list(texts), "text": list(texts.values())})
     table.to_csv(tmp_path / "reports.csv", index=False)
     mentions = tmp_path / "out" / "mentions.csv"
@@ -58,16 +71,19 @@ def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) 
         f"--reports={tmp_path / 'reports.csv'}",
         f"--mentions={mentions}",
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.returncode == 3, ended.stderr[-3000:]  # done, but some are not labeled
+    assert "7 of 10 reports are not labeled" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
     found = read_table(mentions, MENTIONS).set_index(["exam_id", "region"])["probability"]
     assert found["plain", "right_upper_lobe"] > 0.8
     assert found["plain", "liver"] < 0.2
     assert found["resolved"].max() < 0.3
+    assert found["context", "spleen"] > 0.8
     labels = read_table(mentions.parent / "labels.csv", LABELS).set_index("exam_id")
     assert labels["lungs"].astype(float).to_dict()["plain"] > 0.8
-    assert labels.loc["empty"].isna().all()
+    assert labels.loc[list(unread)].isna().all(axis=None)
     states = pd.read_csv(mentions.parent / "report_status.csv").set_index("exam_id")["status"]
-    assert states["empty"] == "empty"
+    assert states[list(unread)].to_dict() == {name: status for name, (_, status) in unread.items()}
 
 
 @pytest.mark.slow
