@@ -29,11 +29,13 @@ from petct_ext.labeler.shipped import (
     FoldedLabeler,
     Recipe,
     cross_validate,
+    fit_blend,
     save_labeler,
     train_stage_one,
     train_tuned,
 )
 from petct_ext.labeler.training import FitSettings
+from petct_ext.ontology import RegionOntology
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import items_of_texts, read_annotated_texts
@@ -59,13 +61,13 @@ def command(arguments: argparse.Namespace) -> None:
     if not arguments.real.is_file():
         print(f"{arguments.real} is absent: trained on the project's own text only, which reads")
         print("real reports less well; nothing to cross-validate on")
-        save(network, tokenizer, arguments.out, recipe)
+        save(network, tokenizer, arguments.out, recipe, ontology)
         return
     texts = read_annotated_texts(arguments.real)
     real, outside = items_of_texts(texts, ontology)
     print(f"{arguments.real}: {len(real)} sentences, {outside} mentions in other sections")
     train_tuned(network, tokenizer, recipe, real=real, own=own)
-    save(network, tokenizer, arguments.out, recipe)
+    blend = save(network, tokenizer, arguments.out, recipe, ontology)
     if arguments.cross_validate is not None:
         network.load_state_dict(begin)
         states = cross_validate(recipe, first, real)
@@ -73,7 +75,7 @@ def command(arguments: argparse.Namespace) -> None:
             "regex": RegexLabeler(),
             "rules": RuleLabeler(),
             "model alone, cross-validated": FoldedLabeler(*first[:2], states, ALONE),
-            "model, cross-validated": FoldedLabeler(*first[:2], states, recipe.blend),
+            "model, cross-validated": FoldedLabeler(*first[:2], states, blend),
         }
         table = compare_labelers(labelers, texts, ontology)
         path = arguments.cross_validate / "labeler_comparison.csv"
@@ -81,9 +83,19 @@ def command(arguments: argparse.Namespace) -> None:
         print(path)
 
 
-def save(network: ReportClassifier, tokenizer: Tokenizer, folder: Path, recipe: Recipe) -> None:
-    path = save_labeler(network, tokenizer, folder, recipe) / "model.pt"
+def save(
+    network: ReportClassifier,
+    tokenizer: Tokenizer,
+    folder: Path,
+    recipe: Recipe,
+    ontology: RegionOntology,
+) -> tuple[float, float, float]:
+    blend, scores = fit_blend(network, tokenizer, ontology)
+    told = f"Brier score {scores.brier:.3f}, calibration error {scores.calibration_error:.3f}"
+    print(f"blend {blend}, chosen on {scores.num} mentions of own reports: {told}")
+    path = save_labeler(network, tokenizer, folder, replace(recipe, blend=blend)) / "model.pt"
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
+    return blend
 
 
 def main() -> NoReturn:

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from petct_ext.labeler.blend import BlendScores, choose_blend, score_blend
 from petct_ext.labeler.network import ReportClassifier, begin_model_folder
 from petct_ext.labeler.offline_encoder import OFFLINE_ENCODER
+from petct_ext.labeler.own_reports import own_annotated_reports
 from petct_ext.labeler.tokens import blend_with_rules
 from petct_ext.labeler.training import (
     FitSettings,
@@ -23,6 +25,7 @@ from petct_ext.labeler.training import (
 )
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import items_of_texts
 from petct_ext.reports.repeats import place_of_mention
 from petct_ext.synthetic.reports.contexts import generate_contexts
 from petct_ext.synthetic.reports.labeling_sentences import (
@@ -35,6 +38,7 @@ __all__ = [
     "FoldedLabeler",
     "Recipe",
     "cross_validate",
+    "fit_blend",
     "fold_of",
     "save_labeler",
     "train_stage_one",
@@ -61,7 +65,7 @@ class Recipe:
             of ten real mentions are abnormal, four of ten of our own: with too few of our own the
             network takes what is abnormal for usual, and specificity falls.
         blend: weights of network, rules and offset, see
-            :func:`petct_ext.labeler.tokens.blend_with_rules`.
+            :func:`petct_ext.labeler.tokens.blend_with_rules`; where :func:`fit_blend` begins.
         seed: of everything random.
     """
 
@@ -100,6 +104,7 @@ def train_stage_one(
     contexts = items_of_sentences(generate_contexts(rng, recipe.num_contexts), prefix="context")
     written = items_of_sentences(handwritten_sentences(ontology), prefix="written")
     written += contexts[: len(contexts) // 4]
+    written += items_of_texts(own_annotated_reports("training"), ontology)[0]
     _LOGGER.info(
         "stage 1: %d generated sentences, %d findings in context, %d of both and written by hand",
         len(generated),
@@ -110,6 +115,23 @@ def train_stage_one(
     fit_labeler(network, tokenizer, generated, recipe.generated, seed=recipe.seed)
     fit_labeler(network, tokenizer, written, recipe.written, seed=recipe.seed + 1)
     return network, tokenizer, written
+
+
+def fit_blend(
+    network: ReportClassifier, tokenizer: Tokenizer, ontology: RegionOntology
+) -> tuple[tuple[float, float, float], BlendScores]:
+    """Chooses the blend of a trained network with the rules, on own reports seen by neither.
+
+    Returns:
+        The blend and its calibration on the same reports.
+    """
+    items = items_of_texts(own_annotated_reports("blend"), ontology)[0]
+    mentions = [mention for item in items for mention in item["mentions"]]
+    of_network = network_probabilities(network, tokenizer, items).double().numpy()
+    rules = np.array([float(mention["rule"]) for mention in mentions])
+    labels = np.array([float(mention["label"]) for mention in mentions])
+    blend = choose_blend(of_network, rules, labels)
+    return blend, score_blend(of_network, rules, labels, blend)
 
 
 def train_tuned(

@@ -11,11 +11,16 @@ import pandas as pd
 import pytest
 import torch
 
+from petct_ext.labeler.comparison import compare_labelers
 from petct_ext.labeler.offline_encoder import offline_encoder
+from petct_ext.labeler.prediction import ReportPredictor
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports.items import SentenceTagger, read_annotated_texts, tag_report
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, SHARED
 from tests.forks import run_forked
 from tests.reports.phantom_reports import write_phantom_reports
+from tests.reports.two_sentences import headed_findings, listed_findings, two_sentence_findings
 from tests.scan.networks.tiny_encoder import write_tiny_encoder
 
 BUNDLE = REPOSITORY / "bundles" / "report_labeler"
@@ -108,3 +113,40 @@ def test_encoder_is_pretrained_on_reports_and_then_trained(tmp_path: Path) -> No
         assert "pieces learned" in ended.stdout + ended.stderr
         assert (tmp_path / "new" / "model.safetensors").is_file()
         assert (tmp_path / "new" / "tokenizer.json").is_file()
+
+
+@needs_model
+def test_shipped_model_reads_findings_of_more_than_one_sentence() -> None:
+    cases = [
+        *((text, {region: label}) for text, region, label in two_sentence_findings()),
+        *listed_findings(),
+        *((text, {region: label}) for text, region, label in headed_findings()),
+    ]
+    tagger = SentenceTagger(RegionOntology.default())
+    items = [item for n, (text, _) in enumerate(cases) for item in tag_report(str(n), text, tagger)]
+    said: dict[tuple[int, str], float] = {}
+    for row in ReportPredictor(SHIPPED).predict(items):
+        key = int(row["exam_id"]), row["region"]
+        said[key] = max(said.get(key, 0.0), row["probability"])
+    right: dict[int, list[bool]] = {0: [], 1: []}
+    for number, (_, labels) in enumerate(cases):
+        for region, label in labels.items():
+            right[label].append(
+                (number, region) in said and (said[number, region] >= 0.5) == bool(label)
+            )
+    assert sum(right[1]) >= 0.95 * len(right[1])
+    assert sum(right[0]) >= 0.95 * len(right[0])
+
+
+@needs_model
+@pytest.mark.skipif(not (SHARED / "reports").is_dir(), reason="needs ../shared/reports")
+def test_shipped_model_reads_reports_that_it_was_not_trained_on() -> None:
+    texts = read_annotated_texts(SHARED / "reports" / "acceptance_a.jsonl")
+    ontology = RegionOntology.default()
+    table = compare_labelers({"m": ReportPredictor(SHIPPED)}, texts, ontology, draws=0)
+    scores = {row["what"]: row for row in table.to_dict("records")}
+    assert scores["mentions"]["auroc"] >= 0.97
+    assert scores["mentions"]["f1"] >= 0.92
+    assert scores["mentions_found"]["auroc"] >= 0.95
+    assert scores["micro"]["f1"] >= 0.93
+    assert scores["macro"]["f1"] >= 0.90

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from petct_ext.ontology import RegionOntology
+from petct_ext.synthetic.reports.contexts import generate_contexts
 from petct_ext.synthetic.reports.labeling_sentences import (
     LabelingSentence,
     generate_labeling_sentences,
@@ -70,3 +71,17 @@ def test_organs_stay_where_they_are() -> None:
         "mentions": [{"start": 17, "end": 24, "region": "kidney", "abnormal": 0}],
     }
     assert vary_places(sentence, np.random.default_rng(0), chance=1.0)["text"] == sentence["text"]
+
+
+def test_findings_in_context_name_one_region_in_their_own_sentence() -> None:
+    ontology = RegionOntology.default()
+    findings = generate_contexts(np.random.default_rng(3), 300)
+    assert findings == generate_contexts(np.random.default_rng(3), 300)
+    for finding in findings:
+        start, end = finding["own"]
+        (mention,) = finding["mentions"]
+        assert mention["region"] in ontology
+        assert start <= mention["start"] < mention["end"] <= end
+    with_more = [f for f in findings if f["own"] != [0, len(f["text"])]]
+    assert len(with_more) == len(findings)
+    assert 0.4 < np.mean([f["mentions"][0]["abnormal"] for f in findings]) < 0.6
