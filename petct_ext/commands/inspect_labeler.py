@@ -13,13 +13,15 @@ Examples:
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from petct_ext.cli import new_parser, run
 from petct_ext.errors import InputDataError
 from petct_ext.ontology.option import add_ontology_option
-from petct_ext.reports.items import SentenceTagger, load_report_items, tag_report
+from petct_ext.reports.items import SentenceTagger, load_report_items
+from petct_ext.reports.reading import read_report
 from petct_ext.reports.rows import read_report_table
 from petct_ext.reports.texts import read_report_text
 
@@ -61,7 +63,13 @@ def tag_files(paths: list[Path], tagger: SentenceTagger) -> list[dict[str, Any]]
             texts |= dict(zip(table["study_instance_uid"], table["text"], strict=True))
         else:
             texts[path.stem] = read_report_text(path)
-    return [item for name, text in texts.items() for item in tag_report(name, text, tagger)]
+    items = []
+    for name, text in texts.items():
+        of_text, status = read_report(name, text, tagger)
+        items += of_text
+        if status.message:
+            sys.stderr.write(f"not read: {name}: {status.message}\n")
+    return items
 
 
 def main() -> NoReturn:

@@ -67,7 +67,9 @@ def label_text_files(arguments: argparse.Namespace) -> int:
     print(told)
     for name, text in found.texts.items():
         print(f"\n{name}: {len(found.mentions[name])} mentions")
-        for line in describe_mentions(text, found.labels[name], found.mentions[name]):
+        for line in describe_mentions(
+            text, found.labels[name], found.mentions[name], contexts=found.contexts[name]
+        ):
             print(line)
     for problem in found.problems:
         sys.stderr.write(f"not labeled: {problem['problem']}\n")

@@ -101,12 +101,15 @@ class LabeledFiles:
     Attributes:
         texts: report by file name, unchanged.
         mentions: rows of the table MENTIONS by file name.
+        contexts: by file name, and start and end of a mention, the sentences beside its own that
+            were read with it.
         labels: probability in [0, 1] of each region that is named or holds a named one, by file.
         problems: file name and reason of reports that were not labeled.
     """
 
     texts: dict[str, str]
     mentions: dict[str, list[dict[str, Any]]]
+    contexts: dict[str, dict[tuple[int, int], str]]
     labels: dict[str, dict[str, float]]
     problems: list[dict[str, str]]
 
@@ -165,7 +168,7 @@ def label_files(
         ontology: regions.
     """
     tagger = SentenceTagger(ontology)
-    found = LabeledFiles({}, {}, {}, [])
+    found = LabeledFiles({}, {}, {}, {}, [])
     items: list[dict[str, Any]] = []
     for path in map(str, paths):
         try:
@@ -179,9 +182,20 @@ def label_files(
             continue
         found.texts[path] = text
         found.mentions[path] = []
+        found.contexts[path] = _contexts(of_text)
     for row in labeler.predict(items):
         found.mentions[row["exam_id"]].append(row)
     for path, rows in found.mentions.items():
         spans = [(row["start"], row["end"], row["region"], row["probability"]) for row in rows]
         found.labels[path] = region_probabilities(spans, ontology)
     return found
+
+
+def _contexts(items: Iterable[dict[str, Any]]) -> dict[tuple[int, int], str]:
+    beside: dict[tuple[int, int], str] = {}
+    for item in items:
+        first, last = item["own"]
+        parts = (item["text"][:first].strip(), item["text"][last:].strip())
+        words = " ... ".join(part for part in parts if part)
+        beside |= {(m["start"], m["end"]): words for m in item["mentions"] if words}
+    return beside

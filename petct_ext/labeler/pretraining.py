@@ -25,6 +25,7 @@ from petct_ext.labeler.report_files import read_reports
 from petct_ext.labeler.vocabulary import save_tokenizer
 from petct_ext.reports.context import report_sentences
 from petct_ext.reports.readable import readable_text
+from petct_ext.reports.status import LABELED, report_status
 from petct_ext.tables.schemas import IDENTIFIERS, SPLITS, read_table
 
 __all__ = [
@@ -259,9 +260,13 @@ def pretraining_documents(
         )
     else:
         texts = _of_training(texts, Path(work))
+    readable = [text for text in map(readable_text, texts.values()) if _is_read(text)]
+    if len(readable) < len(texts):
+        left_out = len(texts) - len(readable)
+        _LOGGER.warning("%d of %d reports cannot be read: left out", left_out, len(texts))
     documents = [
         [" ".join(text[s.start : s.end].split()) for s in report_sentences(text)]
-        for text in map(readable_text, texts.values())
+        for text in readable
     ]
     documents = [sentences for sentences in documents if len(sentences) > 1]
     if not documents:
@@ -270,6 +275,10 @@ def pretraining_documents(
         )
     _LOGGER.info("pretraining on %d reports", len(documents))
     return documents
+
+
+def _is_read(text: str) -> bool:
+    return report_status(text).status == LABELED
 
 
 def pair_places(documents: Sequence[Sequence[str]]) -> list[dict[str, int]]:

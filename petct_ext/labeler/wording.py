@@ -13,6 +13,7 @@ def describe_mentions(
     labels: Mapping[str, float],
     mentions: Iterable[Mapping[str, Any]],
     *,
+    contexts: Mapping[tuple[int, int], str] | None = None,
     around: int = 30,
 ) -> list[str]:
     """Returns one line per mentioned region: its probability and the words that caused it.
@@ -21,6 +22,8 @@ def describe_mentions(
         text: the report.
         labels: probability of each region that is mentioned or contains a mentioned one.
         mentions: rows with ``start, end, region, probability``.
+        contexts: by start and end of a mention, the sentences beside its own that were read with
+            it; they are shown behind its words.
         around: characters shown on both sides of a mention.
 
     Returns:
@@ -34,6 +37,8 @@ def describe_mentions(
         after = " ".join(text[end : end + around].split())
         words = " ".join(text[start:end].split())
         quoted = f"{mention['probability']:.2f} '{before} [{words}] {after}'"
+        beside = (contexts or {}).get((start, end), "")
+        quoted += f" with '{beside}'" if beside else ""
         causes.setdefault(mention["region"], []).append(quoted)
     ordered = sorted(labels, key=lambda name: (-labels[name], name))
     return [

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.prediction import label_files
 from petct_ext.labeler.wording import describe_mentions
+from petct_ext.ontology import RegionOntology
+from petct_ext.reports.rules import RuleLabeler
 from petct_ext.reports.texts import read_report_text
 
 
@@ -27,6 +30,17 @@ def test_file_without_a_report_is_refused(
         (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputDataError, match=message):
         read_report_text(tmp_path / "a.txt")
+
+
+def test_sentences_that_were_read_with_a_mention_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("FINDINGS: Nodule in the liver. It is avid.")
+    found = label_files([tmp_path / "a.txt"], RuleLabeler(), RegionOntology.default())
+    name = str(tmp_path / "a.txt")
+    lines = describe_mentions(
+        found.texts[name], found.labels[name], found.mentions[name], contexts=found.contexts[name]
+    )
+    (line,) = [line for line in lines if " liver " in line]
+    assert line.endswith("with 'It is avid.'")
 
 
 def test_every_label_shows_the_words_that_caused_it() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.context import report_sentences
-from petct_ext.reports.items import SentenceTagger, tag_report
+from petct_ext.reports.items import SentenceTagger
 from petct_ext.reports.readable import readable_text
+from petct_ext.reports.reading import read_report
 
 __all__ = ["Candidate", "Order", "find_candidates", "order_candidates", "surroundings"]
 
@@ -63,11 +64,9 @@ def find_candidates(texts: Mapping[str, str], ontology: RegionOntology) -> list[
     tagger = SentenceTagger(ontology)
     found: list[Candidate] = []
     for study, text in texts.items():
-        try:
-            items = tag_report(study, text, tagger)
-        except InputDataError as error:  # one odd report must not end a sitting
-            _LOGGER.warning("%s; its mentions are not asked", error)
-            continue
+        items, status = read_report(study, text, tagger)
+        if status.message:  # one odd report must not end a sitting
+            _LOGGER.warning("a report is not asked: %s", status.message)
         found.extend(
             Candidate(study, mention["start"], mention["end"], mention["region"])
             for item in items
