@@ -144,18 +144,19 @@ def annotated_items(
         InputDataError: if offsets lie outside the text or mark nothing but white space; names the
             exam, the offsets and the length, not the text.
     """
-    text = without_unticked(readable_text(text))
+    given = readable_text(text)
+    text = without_unticked(given)
     sentences = report_sentences(text)
     grouped: dict[tuple[int, int], list[dict[str, Any]]] = {}
     outside = 0
     for start, end, region, abnormal in sorted(annotations):
-        if not 0 <= start < end <= len(text) or not text[start:end].strip():
+        if not 0 <= start < end <= len(text) or not given[start:end].strip():
             raise InputDataError(
                 f"annotations of exam {exam_id}: offsets {start} to {end} mark no text in a report "
                 f"of {len(text)} characters; they count from 0 in the text of reports.csv."
             )
         touched = [i for i, s in enumerate(sentences) if s.start < end and start < s.end]
-        if not touched:
+        if not touched or not text[start:end].strip():
             outside += 1
             continue
         mention = {"start": start, "end": end, "region": region, "label": int(abnormal)}

@@ -19,6 +19,7 @@ from typing import Any, Final
 from petct_ext.files import read_json
 from petct_ext.reports.repeats import place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
+from petct_ext.reports.table_lines import is_table_head
 from petct_ext.reports.values import category_in_row, is_back_to_normal, is_background
 
 __all__ = [
@@ -83,8 +84,8 @@ _VALUE_IN_BRACKETS: Final = re.compile(
 )
 _MARKED_REFERENCE: Final = re.compile(r"\s?\((?:ref\b|reference|background)", flags=re.IGNORECASE)
 _COMPARED_TO: Final = re.compile(
-    r"\b(?:reference(?: organ| SUV\w*)?:?|versus|vs\.?|compared (?:to|with)|than|that of|those of"
-    r"|above|below|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?"
+    r"\b(?:reference(?: organ| SUV\w*)?:?|versus|vs\.?|compared (?:to|with)|than|times|fold|that of"
+    r"|those of|above|below|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?"
     r"(?:normal |mean )?"
     r"(?:(?:liver|mediastin\w+|blood pool)(?: blood pool)?,? (?:and|or) (?:the )?)?$",
     flags=re.IGNORECASE,
@@ -180,9 +181,11 @@ def rule_probability(
     first, last = own or (0, len(text))
     sentence = text[first:last]
     found = _categories(sentence, start - first, end - first)
+    if own is not None and (row := _of_row(text[:first], sentence[end - first :], found)):
+        return values[row]
     if own is not None and not found & _DECIDING:
         lead, follow = text[:first].strip(), text[last:].strip()
-        around = _of_following(follow) or _of_lead(lead, sentence[end - first :])
+        around = _of_following(follow) or _of_lead(lead)
         if "uptake" in around or (around and not found & _JUDGING):
             found = (found - _OVERRULED) | around
     return values[_outcome(found)]
@@ -228,14 +231,21 @@ def _of_following(text: str) -> frozenset[str]:
     return frozenset()
 
 
-def _of_lead(lead: str, behind: str) -> frozenset[str]:
-    """What the head of a list or table says of an item; ``behind`` follows the item's mention."""
+def _of_row(lead: str, behind: str, found: frozenset[str]) -> str:
+    """What the row of a table says of its region; ``behind`` follows the mention."""
+    if not is_table_head(lead) or found & {"landmark", "physiologic"}:
+        return ""
+    return category_in_row(lead.strip(), behind)
+
+
+def _of_lead(lead: str) -> frozenset[str]:
+    """What the head of a list, or the sentence before, says of an item."""
     if not lead:
         return frozenset()
-    if table_says := category_in_row(lead, behind):
-        return frozenset({table_says})
     lead = lead.rstrip(" .:")
     found = _categories(f"{lead}: it", len(lead) + 2, len(lead) + 4)
+    if "negated" in _categories(f"it {lead}", 0, 2):  # "Stable, not avid:"
+        found |= {"negated"}
     return found & (_JUDGING | {"uncertain", "lesion"})
 
 
@@ -282,6 +292,8 @@ def _clause(sentence: str, start: int, end: int) -> tuple[int, int]:
         # "no" in ", no" both ends a clause and belongs to the next one.
         if b <= start:
             first = max(first, a)
+        elif a == end and "whose" in sentence[a:b]:
+            first = max(first, start)  # what follows speaks of this mention alone
         elif a >= end:
             last = min(last, a)
     return first, last

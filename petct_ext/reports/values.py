@@ -28,6 +28,7 @@ _ONLY: Final = re.compile(
 )
 _CELL: Final = re.compile(
     r"(?<![\w.])(?:(?P<value>\d{1,2}(?:[.,]\d{1,2})?)|(?P<none>normal|resolved|none|nil|negative|no"
+    r"|(?:not |non-?)(?:avid|seen|visible)|absent|gone"
     r"|-+|∅|n/?a)|(?P<yes>yes|positive|avid|abnormal|hot))(?!\w)",
     flags=re.IGNORECASE,
 )
