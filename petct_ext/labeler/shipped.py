@@ -57,8 +57,8 @@ class Recipe:
         encoder: folder or name of the pretrained encoder.
         adapter_rank: rank of the adapters.
         num_generated: generated sentences of the first stage.
-        num_contexts: generated findings of more than one sentence, in both stages: a fourth of them
-            in the second one.
+        num_contexts: generated findings of more than one sentence: half of them stand among the
+            generated text, half among the text written by hand.
         generated, written, tuned: settings of the first stage (generated text, then text written by
             hand) and of the second one (real mentions mixed with as many sentences of our own).
         own_per_real: sentences written by hand per sentence of real text in the second stage. Seven
@@ -72,7 +72,7 @@ class Recipe:
     encoder: str = OFFLINE_ENCODER
     adapter_rank: int = 16
     num_generated: int = 3600
-    num_contexts: int = 1200
+    num_contexts: int = 1600
     generated: FitSettings = field(default_factory=lambda: FitSettings(epochs=1))
     written: FitSettings = field(default_factory=lambda: FitSettings(epochs=3, vary=0.4))
     tuned: FitSettings = field(
@@ -103,7 +103,7 @@ def train_stage_one(
     )
     contexts = items_of_sentences(generate_contexts(rng, recipe.num_contexts), prefix="context")
     written = items_of_sentences(handwritten_sentences(ontology), prefix="written")
-    written += contexts[: len(contexts) // 4]
+    written += contexts[: len(contexts) // 2]
     written += items_of_texts(own_annotated_reports("training"), ontology)[0]
     _LOGGER.info(
         "stage 1: %d generated sentences, %d findings in context, %d of both and written by hand",
@@ -111,7 +111,7 @@ def train_stage_one(
         len(contexts),
         len(written),
     )
-    generated += contexts[len(contexts) // 4 :]
+    generated += contexts[len(contexts) // 2 :]
     fit_labeler(network, tokenizer, generated, recipe.generated, seed=recipe.seed)
     fit_labeler(network, tokenizer, written, recipe.written, seed=recipe.seed + 1)
     return network, tokenizer, written

@@ -37,7 +37,8 @@ LEVEL: Final = re.compile(
 )
 """Vertebral levels, single ("T4"), double ("L2/L3") and in ranges ("T4-L2", "Th4 to L2")."""
 SACRAL_LEVEL: Final = re.compile(
-    r"\bS[1-5](?:\s?[-/]\s?S?[1-5])?\s(?:vertebra\w*(?:\ bod(?:y|ies))?|bod(?:y|ies)|nerve\ root"
+    r"\bS[1-5]\s?[-/]\s?S[1-5]\b|(?<=L5\ and\ )S1\b|(?<=L5,\ )S1\b"
+    r"|\bS[1-5](?:\s?[-/]\s?S?[1-5])?\s(?:vertebra\w*(?:\ bod(?:y|ies))?|bod(?:y|ies)|nerve\ root"
     r"|level)\b",
     flags=re.VERBOSE,
 )
