@@ -31,7 +31,7 @@ from petct_ext.labeler.comparison import (
     list_errors,
     score_tagging,
 )
-from petct_ext.labeler.given_predictions import read_predictions
+from petct_ext.labeler.given_predictions import read_other_predictions
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.baseline import RegexLabeler
 from petct_ext.reports.items import read_annotated_texts
@@ -48,7 +48,7 @@ def command(arguments: argparse.Namespace) -> None:
         folder = arguments.model_dir or Path(bundle_root("report_labeler")) / "models"
         labelers["model"] = ReportPredictor(folder)
     for path in arguments.predictions:
-        labelers[path.stem] = read_predictions(path, texts, arguments.ontology)
+        labelers[path.stem] = read_other_predictions(path, texts, arguments.ontology)
     table = compare_labelers(
         labelers, texts, arguments.ontology, draws=arguments.draws, seed=arguments.seed
     )

@@ -13,7 +13,7 @@ from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import AnnotatedText
 
-__all__ = ["GivenPredictions", "read_predictions"]
+__all__ = ["GivenPredictions", "read_other_predictions"]
 
 _REQUIRED: Final = ("exam_id", "region", "probability")
 
@@ -60,7 +60,7 @@ class GivenPredictions:
         return self.rows.get(text_id, [])
 
 
-def read_predictions(
+def read_other_predictions(
     path: str | Path, texts: Sequence[AnnotatedText], ontology: RegionOntology
 ) -> GivenPredictions:
     """Reads a table in the columns of our ``mentions.csv``.
@@ -78,7 +78,11 @@ def read_predictions(
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        head = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        separator = max((",", ";", "\t"), key=head.count)
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator
+        )
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputDataError(
             f"{path} cannot be read as CSV ({type(error).__name__}); give exam_id, region, "
@@ -112,11 +116,13 @@ def _entry(
         raise InputDataError(f"no annotated text has the id {name!r}.{hint}")
     if region not in ontology:
         raise InputDataError(f"{region!r} is not a region.{did_you_mean(region, ontology)}")
+    if not row["probability"].strip():
+        raise InputDataError("the probability is missing.")
     probability = float(row["probability"])
     if not 0 <= probability <= 1:
         raise InputDataError(f"probability {probability:g} lies outside 0 to 1.")
     if row.get("start", "").strip() and row.get("end", "").strip():
-        start, end = int(row["start"]), int(row["end"])
+        start, end = int(float(row["start"])), int(float(row["end"]))
         if not 0 <= start < end <= len(texts[name]):
             raise InputDataError(
                 f"offsets {start} to {end} lie outside the text of {len(texts[name])} characters."

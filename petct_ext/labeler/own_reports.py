@@ -1,9 +1,10 @@
 """Own reports and excerpts in many styles with judged mentions.
 
 They lie in ``petct_ext/synthetic/reports/annotated_reports.jsonl`` and were written for this
-project by a language model that saw neither the labeler nor other report text; no patient is
-described. Half of them teach (``use: training``), the other half chooses how network and rules are
-combined (``use: blend``) and was seen by neither.
+project by language models that saw neither the labeler nor other report text; no patient is
+described, and nobody but their writers has reviewed the judgements. 80 of them teach (``use:
+training``); 90 choose how network and rules are combined (``use: blend``): the network was not
+trained on them, and the rules were not mended by them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ __all__ = ["own_annotated_reports"]
 
 
 def own_annotated_reports(use: Literal["training", "blend"]) -> list[AnnotatedText]:
-    """Returns one half of the texts.
+    """Returns the texts for one use.
 
     Args:
-        use: which half.
+        use: see above.
     """
     path = Path(str(files("petct_ext.synthetic.reports") / "annotated_reports.jsonl"))
     lines = path.read_text(encoding="utf-8").splitlines()

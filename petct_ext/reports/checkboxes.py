@@ -37,7 +37,7 @@ def _line(line: str) -> str:
     if not boxes or (len(boxes) > 1 and not any(ticked)):
         return line
     begin = max(line.rfind(":", 0, boxes[0].start()), line.rfind("-", 0, boxes[0].start())) + 1
-    is_first = not line[begin : boxes[0].start()].strip()
+    is_first = bool(re.search(r"\w", line[boxes[-1].end() :]))
     letters = list(line)
     for number, (box, tick) in enumerate(zip(boxes, ticked, strict=True)):
         if is_first:

@@ -23,6 +23,8 @@ _MOST_FOLLOWING: Final = 3
 _LONGEST_HEAD: Final = 160
 _LONGEST: Final = 300
 
+_BARE_WORDS: Final = 6
+_MARK: Final = re.compile(r"\s*[-*•‣◦]\s")
 _PARAGRAPH: Final = re.compile(r"\n[ \t\r]*\n")
 _ITEM: Final = re.compile(r"\s*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
 # What judges a region: the rest ("It measures 2 cm.") is left out, it only costs time.
@@ -37,8 +39,17 @@ _JUDGES: Final = re.compile(
 # Speaks of what was not named so far, and so not of the sentence before.
 _OF_OTHERS: Final = re.compile(
     r"\b(?:other|others|otherwise|elsewhere|remainder|rest of|remaining|additional(?:ly)?|further"
-    r"|also|second|another|contralateral|distant|study|scan|examination|exam|patient"
+    r"|also|second|another|contralateral|distant|primary|port|catheter|widespread|disseminated"
+    r"|(?:described|mentioned|noted|seen) (?:above|elsewhere)|study|scan|examination|exam|patient"
     r"|no (?:\w+ ){0,3}(?:metasta\w+|new))\b",
+    flags=re.IGNORECASE,
+)
+# Speaks of another place that no region is known for ("uptake at the port"), or of another time.
+_ELSEWHERE: Final = re.compile(
+    r"\b(?:at|in|within|around|over) (?:the|a|an) (?!(?:lesion|nodule|mass|node|finding|area|region"
+    r"|latter|same|gland|organ|center|centre|periphery|wall|rim|interval|range|order|setting|context"
+    r"|case|prior|previous|current|present|delayed|late|early|PET|CT|study|images?)\b)\w+"
+    r"|^(?:prior|previous)\w*\b",
     flags=re.IGNORECASE,
 )
 _NEW_FINDING: Final = re.compile(
@@ -170,7 +181,12 @@ class _Reader:
     def _leave(self, number: int, new_line: bool, *, new_paragraph: bool, is_item: bool) -> None:
         """Forgets what ends before a sentence."""
         directly_below = self._owner == number - 1 and _is_head(self._words[number - 1])
-        if (new_paragraph or is_item) and not directly_below:
+        is_below = (
+            self._owner is not None
+            and _is_bare(self._words[self._owner])
+            and (is_item and _MARK.match(self._words[number]) is not None)
+        )
+        if (new_paragraph or is_item) and not directly_below and not is_below:
             self._owner, self._opener = None, ""
         is_over = new_paragraph or (self._head_has_marks and not is_item)
         is_over |= not is_item and _STATEMENT.match(self._words[number]) is not None
@@ -199,10 +215,20 @@ class _Reader:
             self._opener = words if judges and len(words) <= _LONGEST else ""
             return
         of_heading = _is_head(self._words[owner])
-        if _OF_OTHERS.search(words) or (not of_heading and _NEW_FINDING.match(words)):
+        is_new = not of_heading and _NEW_FINDING.match(words) is not None
+        if is_new or _OF_OTHERS.search(words):
             self._owner = None
+        elif _ELSEWHERE.search(words):
+            return
         elif _JUDGES.search(words) and len(self.follows[owner]) < _MOST_FOLLOWING:
             self.follows[owner].append(words[:_LONGEST])
+
+
+def _is_bare(words: str) -> bool:
+    """Whether a numbered item is a name alone ("3) Pancreas"), whose items stand below it."""
+    number = _ITEM.match(words)
+    is_marked = number is not None and _MARK.match(words) is None
+    return is_marked and len(words.split()) <= _BARE_WORDS and _JUDGES.search(words) is None
 
 
 def _is_head(words: str) -> bool:

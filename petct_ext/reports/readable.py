@@ -25,6 +25,8 @@ _ONE_FOR_ONE: Final = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-")
     | {"\u2026": " ", "\u2028": "\n", "\u2029": "\n"}
 )
+# Between words or values: a column of a table.
+_CELL_TAB: Final = re.compile(r"(?<=[A-Za-z0-9%])\t+(?=[A-Za-z0-9(<>+-])")
 _MAYBE_MARKUP: Final = re.compile(r"<[/!a-zA-Z]|&[#a-zA-Z]|\{\\rtf|\\par\b")
 _TAG: Final = re.compile(
     r"<(?P<end>/)?(?P<name>[a-zA-Z][a-zA-Z0-9]{0,10})(?:\s[^<>]{0,400})?/?>|<!--"
@@ -117,7 +119,8 @@ _RTF: Final = re.compile(
 def readable_text(text: str) -> str:
     r"""Returns the text with traces of other systems blanked, character for character.
 
-    No-break and other odd spaces, zero-width and control characters become spaces, curly quotes and
+    No-break and other odd spaces, zero-width and control characters become spaces, tabs between the
+    cells of a table bars, curly quotes and
     long dashes plain ones, HTML tags and RTF commands spaces (line breaks where they end a line),
     HTML entities and RTF codes their character followed by spaces.
 
@@ -131,12 +134,16 @@ def readable_text(text: str) -> str:
         >>> readable_text("Liver<br>normal.")
         'Liver\n   normal.'
     """
-    readable = text.translate(_ONE_FOR_ONE)
+    readable = _CELL_TAB.sub(_bar, text).translate(_ONE_FOR_ONE)
     if _MAYBE_MARKUP.search(readable):
         if "{\\rtf" in readable:
             readable = _without_rtf(readable)
         readable = _without_html(readable)
     return readable
+
+
+def _bar(tabs: re.Match[str]) -> str:
+    return _pad("|", len(tabs[0]))
 
 
 def _pad(text: str, length: int) -> str:
@@ -154,7 +161,12 @@ def _without_html(text: str) -> str:
             continue
         name = (match["name"] or "").lower()
         pieces += [text[position : match.start()]]
-        pieces += [_pad("\n" if name in _LINES else "", end - match.start())]
+        sign = "\n" if name in _LINES else ""
+        if match["end"] and name in ("tr", "li", "dd", "dt"):
+            sign = ""  # two lines would be a blank one, and so the end of a table or list
+        elif match["end"] and name in ("td", "th"):
+            sign = "|"
+        pieces += [_pad(sign, end - match.start())]
         position = end
     readable = "".join(pieces) + text[position:]
     return _ENTITY.sub(lambda m: _pad(_character(m[0]), len(m[0])), readable)

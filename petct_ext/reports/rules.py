@@ -82,13 +82,25 @@ _REFERENCE: Final = re.compile(
 _VALUE_IN_BRACKETS: Final = re.compile(
     r"(?: SUV\w*| mean| max)*[ :=]*\d[\d.,]*\s*[,;)]", flags=re.IGNORECASE
 )
-_MARKED_REFERENCE: Final = re.compile(r"\s?\((?:ref\b|reference|background)", flags=re.IGNORECASE)
+_MARKED_REFERENCE: Final = re.compile(
+    r"(?: SUV\w*)?\s?(?:\(|(?:is |was |were )?(?:used |taken )?as (?:an? )?(?:internal )?)"
+    r"(?:ref\b|reference|background)",
+    flags=re.IGNORECASE,
+)
 _COMPARED_TO: Final = re.compile(
     r"\b(?:reference(?: organ| SUV\w*)?:?|versus|vs\.?|compared (?:to|with)|than|times|fold|that of"
     r"|those of|above|below|relative to|exceed\w*|in excess of)\s(?:that of |those of )?(?:the )?"
     r"(?:normal |mean )?"
     r"(?:(?:liver|mediastin\w+|blood pool)(?: blood pool)?,? (?:and|or) (?:the )?)?$",
     flags=re.IGNORECASE,
+)
+_BUT_FOR: Final = re.compile(
+    r"[\s,]*(?:except(?:ing|ion)?(?: for| of)?|apart from|aside from|other than|save for|with the "
+    r"(?:sole |only |single )?exception)\b",
+    flags=re.IGNORECASE,
+)
+_NOTHING: Final = re.compile(
+    r"\b(?:no|normal|negative|unremarkable|clear|free|resolved|without)\b", flags=re.IGNORECASE
 )
 _DENIAL: Final = re.compile(
     r"(?:there (?:is|are|was|were) )?(?:no|nil|without|absent|absence of)\b", flags=re.IGNORECASE
@@ -268,6 +280,9 @@ def _categories(sentence: str, start: int, end: int) -> frozenset[str]:
             or (cue.direction == "touching" and _TOUCHING.fullmatch(sentence, cue.end, start))
         ):
             found.add(cue.category)
+    opening = _BUT_FOR.match(sentence, first)
+    if opening is not None and _NOTHING.search(sentence[:first]) and not found:
+        found.add("uptake")  # "All regions are normal except the spleen."
     if _is_reference(sentence, start, end):
         found.add("landmark")
     if "uptake" in found and is_back_to_normal(sentence[first:last]):

@@ -43,6 +43,12 @@ _STATEMENT: Final = re.compile(
     flags=re.IGNORECASE | re.VERBOSE,
 )
 _TITLE_WORDS: Final = 14
+_TITLE: Final = re.compile(
+    r"\b(?:PET|CT|FDG|scan|study|report|exam\w*|imaging|hospital|department|dept|clinic|institute"
+    r"|cent(?:re|er)|radiology|nuclear|medicine|date|patient|name|born|mrn|dr|whole[- ]body"
+    r"|\d{4})\b",
+    flags=re.IGNORECASE,
+)
 # Where a unit of text begins: behind a blank line, at a list item, a new line, a new sentence.
 _CUT: Final = re.compile(
     r"(?P<blank>\n[ \t\r]*\n\s*)|(?P<item>\n(?=[ \t]*(?:\(?\d{1,2}[.)]\s|[-*•]\s)))|(?P<line>\n)"
@@ -95,7 +101,7 @@ def split_sections(text: str) -> tuple[Section, ...]:
     headings = find_headings(text)
     if not headings:
         return (Section("findings", 0, len(text)),) if text.strip() else ()
-    sections = _preamble(text, headings[0].start)
+    sections = _preamble(text, headings[0])
     for heading, end in zip(headings, [*(h.start for h in headings[1:]), len(text)], strict=True):
         sections += _of_heading(text, heading, end, sections[-1].name if sections else "")
     sections = [s for s in sections if text[s.start : s.end].strip()]
@@ -143,11 +149,15 @@ def _of_heading(text: str, heading: Heading, end: int, previous: str) -> list[Se
     return [Section(name, heading.end, end)]
 
 
-def _preamble(text: str, end: int) -> list[Section]:
-    """Returns what stands before the first heading: a title, then findings if there are any."""
-    position = 0
+def _preamble(text: str, first: Heading) -> list[Section]:
+    """Returns what stands before the first heading: a title, then findings if there are any.
+
+    Before the heading of a part of the body stand other parts, unless a line is clearly a title.
+    """
+    position, end = 0, first.start
     for line in text[:end].splitlines(keepends=True):
-        if line.strip() and not _is_title(line):
+        is_title = _is_title(line) and (first.name != "zone" or _TITLE.search(line) is not None)
+        if line.strip() and not is_title:
             return [Section("title", 0, position), Section("findings", position, end)]
         position += len(line)
     return [Section("title", 0, end)]

@@ -29,7 +29,7 @@ _ZONE_HEADING: Final = re.compile(
 _LABEL: Final = re.compile(r"[ \t]*(?!SUV)[A-Z][A-Za-z]*(?:[ /&,-]{1,3}[A-Za-z]+){0,4}:(?:\s|$)")
 # The end of a sentence where the space after the period was lost, also before a list number.
 _LOST_SPACE: Final = re.compile(
-    r"(?<=[a-z)\]])\.(?=[A-Z][a-z]+\s)"
+    r"(?<=[a-z)\]])\.(?=[A-Z][a-z]+[\s:])"
     r"|(?:(?<=[a-z)\]])|(?<=\d\.\d)|(?<=\d\.\d\d))\.(?=\d{1,2}[.)]\s?[A-Z][a-z]+\s)"
 )
 _ABBREVIATION: Final = re.compile(
@@ -41,6 +41,7 @@ _LIST_NUMBER: Final = re.compile(r"(?:^|[.:;]\s+)\(?\d{1,2}[.)]{1,2}\s*$")
 _MAX_SENTENCE: Final = 2000
 """No sentence of a report is longer; text without any stop is cut at a space."""
 _TAIL: Final = 200
+_VERB_END: Final = re.compile(r"\b(?:shows?|demonstrates?|reveals?|has|have|be|been)[ \t]*$")
 _STOP: Final = re.compile(r"[.!?][\"')\]]?\s+(?=[\"'(\[]?[A-Z0-9])")
 _INITIAL: Final = re.compile(r"(?<![A-Za-z.])[A-Z]\.\s*$")
 
@@ -82,22 +83,32 @@ def split_sentences(
 def _blocks(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Joins wrapped lines."""
     blocks: list[tuple[int, int]] = []
-    position, previous = start, ""
+    position, previous, last = start, "", ""
     for line in re.split(r"(?<=\n)", text[start:end]):
         line_end = position + len(line)
         if line.strip():
-            if blocks and previous.strip() and _continues(previous.rstrip("\r\n"), line):
+            continues = _continues if previous.strip() else _goes_on
+            if blocks and continues(last.rstrip("\r\n"), line):
                 blocks[-1] = (blocks[-1][0], line_end)
             else:
                 blocks.append((position, line_end))
+            last = line
         previous, position = line, line_end
     return blocks
+
+
+def _goes_on(last: str, line: str) -> bool:
+    """Whether a sentence goes on behind a blank line, as in text taken out of a PDF."""
+    is_open = _OPEN_END.search(last[-_TAIL:]) or _VERB_END.search(last[-_TAIL:])
+    return bool(is_open) and line.lstrip()[:1].islower() and _LIST_ITEM.match(line) is None
 
 
 def _continues(previous: str, line: str) -> bool:
     if _LIST_ITEM.match(line) or _ZONE_HEADING.match(line.lstrip()):
         return False
     if is_table_head(previous) or (is_table_row(previous) and is_table_row(line)):
+        return False
+    if "|" in previous and "|" in line:
         return False
     previous = previous[-_TAIL:]
     if _OPEN_END.search(previous):

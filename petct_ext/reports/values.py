@@ -26,9 +26,14 @@ _ONLY: Final = re.compile(
     rf"{_NUMBER}",
     flags=re.IGNORECASE,
 )
+_HAD_HAS: Final = re.compile(
+    rf"\b(?:had|was|were|prior|previous(?:ly)?)\b[^.;\d]{{0,40}}{_NUMBER}[^.;\d]{{0,20}}\b(?:now|currently"
+    rf"|today)\b[^.;\d]{{0,40}}{_NUMBER}",
+    flags=re.IGNORECASE,
+)
 _CELL: Final = re.compile(
     r"(?<![\w.])(?:(?P<value>\d{1,2}(?:[.,]\d{1,2})?)|(?P<none>normal|resolved|none|nil|negative|no"
-    r"|(?:not |non-?)(?:avid|seen|visible)|absent|gone"
+    r"|(?:not |non-?)(?:avid|seen|visible)|absent|gone|background"
     r"|-+|∅|n/?a)|(?P<yes>yes|positive|avid|abnormal|hot))(?!\w)",
     flags=re.IGNORECASE,
 )
@@ -46,7 +51,7 @@ def is_back_to_normal(clause: str) -> bool:
         >>> is_back_to_normal("SUVmax 1.2 (previously 8.4)"), is_back_to_normal("from 5.6 to 3.2")
         (True, False)
     """
-    for pattern, now, then in ((_NOW_THEN, 1, 2), (_THEN_NOW, 2, 1)):
+    for pattern, now, then in ((_NOW_THEN, 1, 2), (_THEN_NOW, 2, 1), (_HAD_HAS, 2, 1)):
         match = pattern.search(clause)
         if match is not None:
             return _number(match[now]) < BACKGROUND_SUV <= _number(match[then])

@@ -26,6 +26,25 @@ from tests.scan.networks.tiny_encoder import write_tiny_encoder
 BUNDLE = REPOSITORY / "bundles" / "report_labeler"
 SHIPPED = BUNDLE / "models"
 
+READ = {
+    "plain": "FINDINGS: Intensely hypermetabolic mass in the right upper lobe, SUVmax 9. "
+    "The liver and spleen are unremarkable.",
+    "resolved": "IMPRESSION: The previously avid mediastinal nodes have completely resolved.",
+    "context": "FINDINGS: There is a 14 mm nodule in the spleen. It shows intense uptake.",
+}
+UNREAD = {
+    "empty": ("", "empty"),
+    "binary": ("\ufffd\x01" * 40, "binary"),
+    "German": ("BEFUND: Kein pathologischer Uptake in der Leber und der Milz.", "not English"),
+    "French": ("Pas de fixation pathologique du foie ni de la rate.", "not English"),
+    "Spanish": (
+        "No se observa captación patológica en el hígado ni en el bazo.",
+        "not English",
+    ),
+    "Chinese": ("肝脏未见异常摄取。肺部未见结节。", "not English"),
+    "elsewhere": ("See separate report.", "elsewhere"),
+}
+
 
 def run_bundle(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     return run_forked([sys.executable, "-m", "monai.bundle", "run", *arguments], folder=cwd)
@@ -49,25 +68,7 @@ def test_shipped_weights_are_small_and_plain() -> None:
 @needs_model
 @pytest.mark.slow
 def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) -> None:
-    texts = {
-        "plain": "FINDINGS: Intensely hypermetabolic mass in the right upper lobe, SUVmax 9. "
-        "The liver and spleen are unremarkable.",
-        "resolved": "IMPRESSION: The previously avid mediastinal nodes have completely resolved.",
-        "context": "FINDINGS: There is a 14 mm nodule in the spleen. It shows intense uptake.",
-    }
-    unread = {
-        "empty": ("", "empty"),
-        "binary": ("\ufffd\x01" * 40, "binary"),
-        "German": ("BEFUND: Kein pathologischer Uptake in der Leber und der Milz.", "not English"),
-        "French": ("Pas de fixation pathologique du foie ni de la rate.", "not English"),
-        "Spanish": (
-            "No se observa captación patológica en el hígado ni en el bazo.",
-            "not English",
-        ),
-        "Chinese": ("肝脏未见异常摄取。肺部未见结节。", "not English"),
-        "elsewhere": ("See separate report.", "elsewhere"),
-    }
-    texts |= {name: text for name, (text, _) in unread.items()}
+    texts = READ | {name: text for name, (text, _) in UNREAD.items()}
     table = pd.DataFrame({"exam_id": list(texts), "text": list(texts.values())})
     table.to_csv(tmp_path / "reports.csv", index=False)
     mentions = tmp_path / "out" / "mentions.csv"
@@ -86,9 +87,9 @@ def test_shipped_model_labels_a_table_of_reports_out_of_the_box(tmp_path: Path) 
     assert found["context", "spleen"] > 0.8
     labels = read_table(mentions.parent / "labels.csv", LABELS).set_index("exam_id")
     assert labels["lungs"].astype(float).to_dict()["plain"] > 0.8
-    assert labels.loc[list(unread)].isna().all(axis=None)
+    assert labels.loc[list(UNREAD)].isna().all(axis=None)
     states = pd.read_csv(mentions.parent / "report_status.csv").set_index("exam_id")["status"]
-    assert states[list(unread)].to_dict() == {name: status for name, (_, status) in unread.items()}
+    assert states[list(UNREAD)].to_dict() == {name: status for name, (_, status) in UNREAD.items()}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.labeler.comparison import compare_labelers
-from petct_ext.labeler.given_predictions import read_predictions
+from petct_ext.labeler.given_predictions import read_other_predictions
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import AnnotatedText
 
@@ -27,7 +27,7 @@ def write(path: Path, content: str) -> Path:
 
 def test_quotations_take_the_places_of_the_text_in_turn(tmp_path: Path) -> None:
     rows = "t1,liver,0.9,Liver\nt1,liver,0.2,liver\nt1,spleen,0.1,the  spleen\n"
-    given = read_predictions(write(tmp_path / "p.csv", HEAD + rows), TEXTS, ONTOLOGY)
+    given = read_other_predictions(write(tmp_path / "p.csv", HEAD + rows), TEXTS, ONTOLOGY)
     assert [(r["start"], r["end"], r["probability"]) for r in given.found("t1")] == [
         (32, 37, 0.9),
         (68, 73, 0.2),
@@ -39,7 +39,7 @@ def test_perfect_predictions_score_one_and_missing_ones_count_as_zero(tmp_path: 
     perfect = "exam_id,region,probability,start,end\nt1,liver,0.9,32,37\nt1,spleen,0.1,56,62\n"
     nothing = "exam_id,region,probability,start,end\nt1,spleen,0.1,56,62\n"
     labelers = {
-        name: read_predictions(write(tmp_path / f"{name}.csv", rows), TEXTS, ONTOLOGY)
+        name: read_other_predictions(write(tmp_path / f"{name}.csv", rows), TEXTS, ONTOLOGY)
         for name, rows in (("perfect", perfect), ("nothing", nothing))
     }
     table = compare_labelers(labelers, TEXTS, ONTOLOGY, draws=0).set_index(["labeler", "what"])
@@ -68,4 +68,4 @@ def test_perfect_predictions_score_one_and_missing_ones_count_as_zero(tmp_path: 
 )
 def test_wrong_rows_are_refused_by_line(content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match=message):
-        read_predictions(write(tmp_path / "p.csv", content), TEXTS, ONTOLOGY)
+        read_other_predictions(write(tmp_path / "p.csv", content), TEXTS, ONTOLOGY)
