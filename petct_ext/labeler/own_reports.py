@@ -4,7 +4,7 @@ They lie in ``petct_ext/synthetic/reports/annotated_reports.jsonl`` and were wri
 project by language models that saw neither the labeler nor other report text; no patient is
 described, and nobody but their writers has reviewed the judgements. 80 of them teach (``use:
 training``); 90 choose how network and rules are combined (``use: blend``): the network was not
-trained on them, and the rules were not mended by them.
+trained on them, and the rules were not mended by them, but for two forms whose layout was not read.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ reason and the others are labeled.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,11 +219,11 @@ def _where(status: str | Path | None) -> str:
 
 def _read_folder(folder: Path) -> ReportTexts:
     found = ReportTexts()
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name[0] == ".":
-            continue
+    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name[0] != "."]
+    stems = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
+    for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found.texts or name in found.problems:
+        if stems[name] > 1:  # a.rtf and a.txt: neither is "a"
             name = path.relative_to(folder).as_posix()
         if path.suffix.lower() not in TEXT_SUFFIXES:
             found.problems[name] = f"{path.suffix} files are not read; save it as plain text"
@@ -274,6 +275,7 @@ def _read_csv(path: Path) -> _Rows:
     if source.form:
         _LOGGER.warning("%s is read with %s", path, source.form)
     columns = _columns(source.header, path)
+    ids = columns[0]
     places = [None if name is None else source.header.index(name) for name in columns]
     found = _Rows()
     for number, (line, fields, problem) in enumerate(source.rows, start=1):
@@ -285,6 +287,8 @@ def _read_csv(path: Path) -> _Rows:
             key = name if name and name not in found.reports else f"line_{line}"
             found.problems[key] = f"line {line}: {problem}"
             continue
+        if not name and ids is not None:
+            note = "; ".join(x for x in (f"line {line} has no id", note) if x)
         name = name or f"row_{number}"
         found.add(name, text, date)
         if note:

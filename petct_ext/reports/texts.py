@@ -94,7 +94,7 @@ def _docx(path: Path, data: bytes) -> str:
     except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError) as error:
         kind = type(error).__name__
         raise InputDataError(f"{path} cannot be opened as a Word document ({kind}).") from None
-    lines = []
+    lines = [p.text for part in document.sections for p in part.header.paragraphs if p.text]
     for block in document.iter_inner_content():
         if hasattr(block, "rows"):
             lines += [" | ".join(cell.text for cell in row.cells) for row in block.rows]

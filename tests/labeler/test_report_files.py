@@ -91,6 +91,14 @@ def test_bytes_of_another_code_page_are_read_and_noted(tmp_path: Path) -> None:
     assert list(found.problems) == ["e1"]
 
 
+def test_row_without_an_id_is_named_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\nx,Liver\n,Spleen\n")
+    found = read_reports(path)
+    assert found.texts == {"x": "Liver", "row_2": "Spleen"}
+    assert found.problems == {"row_2": "line 3 has no id"}
+
+
 def test_repeated_id_loses_no_report(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,text\nx,Liver\nx,Spleen\n")

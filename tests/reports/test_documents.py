@@ -36,13 +36,19 @@ def pdf(words: str) -> bytes:
 
 def test_word_document_with_a_table(tmp_path: Path) -> None:
     document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "General Hospital"
     document.add_paragraph(TEXT)
     table = document.add_table(rows=1, cols=2)
     table.cell(0, 0).text, table.cell(0, 1).text = "Spleen", "normal"
     document.add_paragraph("IMPRESSION: Metastasis.")
     document.save(str(tmp_path / "a.docx"))
     text, note = read_report_file(tmp_path / "a.docx")
-    assert text.splitlines() == [TEXT, "Spleen | normal", "IMPRESSION: Metastasis."]
+    assert text.splitlines() == [
+        "General Hospital",
+        TEXT,
+        "Spleen | normal",
+        "IMPRESSION: Metastasis.",
+    ]
     assert note == ""
 
 
@@ -74,11 +80,13 @@ def test_utf_16_and_windows_1252(tmp_path: Path) -> None:
 def test_every_file_of_a_folder_is_read_or_named(tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text(TEXT)
     (tmp_path / "broken.docx").write_bytes(b"PK\x03\x04 not a zip")
+    (tmp_path / "twice.txt").write_text(TEXT)
+    (tmp_path / "twice.rtf").write_bytes(rb"{\rtf1 FINDINGS: Uptake in the spleen.}")
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     (tmp_path / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
     (tmp_path / "scan.png").write_bytes(b"\x89PNG")
     found = read_reports(tmp_path)
-    assert list(found.texts) == ["good"]
-    assert sorted(found.problems) == ["broken", "broken.pdf", "old", "scan"]
-    assert "cannot be opened as a Word document" in found.problems["broken"]
+    assert list(found.texts) == ["good", "twice.rtf", "twice.txt"]
+    assert sorted(found.problems) == ["broken.docx", "broken.pdf", "old", "scan"]
+    assert "cannot be opened as a Word document" in found.problems["broken.docx"]
     assert ".doc files are not read" in found.problems["old"]
