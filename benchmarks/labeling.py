@@ -215,7 +215,7 @@ def main(arguments: argparse.Namespace) -> None:
     measure_speed(texts, predictor, precision=first, sample=arguments.sample)
     if arguments.annotated:
         annotated = [text for path in arguments.annotated for text in read_annotated_texts(path)]
-        judged = items_of_texts(annotated, ONTOLOGY)[0]
+        judged = items_of_texts(annotated, SentenceTagger(ONTOLOGY))[0]
         compare_precisions(arguments.model_dir, judged, arguments.precisions, predictor)
 
 

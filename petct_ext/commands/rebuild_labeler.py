@@ -38,7 +38,7 @@ from petct_ext.labeler.training import FitSettings
 from petct_ext.ontology import RegionOntology
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.reports.baseline import RegexLabeler
-from petct_ext.reports.items import items_of_texts, read_annotated_texts
+from petct_ext.reports.items import SentenceTagger, items_of_texts, read_annotated_texts
 from petct_ext.reports.rules import RuleLabeler
 from petct_ext.tables.contract import write_csv
 
@@ -64,7 +64,7 @@ def command(arguments: argparse.Namespace) -> None:
         save(network, tokenizer, arguments.out, recipe, ontology)
         return
     texts = read_annotated_texts(arguments.real)
-    real, outside = items_of_texts(texts, ontology)
+    real, outside = items_of_texts(texts, SentenceTagger(ontology))
     print(f"{arguments.real}: {len(real)} sentences, {outside} mentions in other sections")
     train_tuned(network, tokenizer, recipe, real=real, own=own)
     blend = save(network, tokenizer, arguments.out, recipe, ontology)

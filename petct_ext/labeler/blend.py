@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 from scipy.optimize import minimize
-from scipy.special import expit
 
 from petct_ext.arrays import Floats
 from petct_ext.errors import InputDataError
+from petct_ext.labeler.tokens import NETWORK_MARGIN, RULE_MARGIN, blend_with_rules
 
-__all__ = ["BlendScores", "choose_blend", "score_blend"]
+__all__ = ["EQUAL_WEIGHTS", "BlendScores", "choose_blend", "score_blend"]
 
-_START: Final = (0.6, 0.6, 0.0)
+EQUAL_WEIGHTS: Final = (0.6, 0.6, 0.0)
+"""Where the choice begins."""
+
 _RIDGE: Final = 0.1
-"""Weight of the pull towards :data:`_START`, as a share of the mentions. Blends within it differ by
-less than chance does, and equal weights have held on text of many kinds."""
-_MARGINS: Final = (1e-4, 0.02)  # as petct_ext.labeler.tokens.blend_with_rules
+"""Weight of the pull towards :data:`EQUAL_WEIGHTS`, as a share of the mentions. Blends within it
+differ by less than chance does, and equal weights have held on text of many kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,17 @@ def choose_blend(network: Floats, rules: Floats, labels: Floats) -> tuple[float,
     positive = labels.mean() if len(labels) else 0.0
     if not 0 < positive < 1:
         raise InputDataError("the blend needs abnormal and other mentions; annotate more text.")
-    inputs = np.stack([_logit(network, _MARGINS[0]), _logit(rules, _MARGINS[1])], axis=1)
+    inputs = np.stack([_logit(network, NETWORK_MARGIN), _logit(rules, RULE_MARGIN)], axis=1)
     weights = np.where(labels == 1, 0.5 / positive, 0.5 / (1 - positive))
     signs = np.where(labels == 1, 1.0, -1.0)
 
     def loss(parameters: Floats) -> float:
         margins = signs * (inputs @ parameters[:2] + parameters[2])
-        pull = _RIDGE * len(labels) * float(np.square(parameters - np.array(_START)).sum())
+        pull = _RIDGE * len(labels) * float(np.square(parameters - np.array(EQUAL_WEIGHTS)).sum())
         return float((weights * np.logaddexp(0.0, -margins)).sum()) + pull
 
     bounds = [(0.0, None), (0.0, None), (None, None)]
-    a, b, c = (round(float(x), 2) for x in minimize(loss, _START, bounds=bounds).x)
+    a, b, c = (round(float(x), 2) for x in minimize(loss, EQUAL_WEIGHTS, bounds=bounds).x)
     return a, b, c
 
 
@@ -86,9 +88,8 @@ def score_blend(
         labels: 1 abnormal, 0 not (M,).
         blend: a, b and c.
     """
-    a, b, c = blend
-    logits = a * _logit(network, _MARGINS[0]) + b * _logit(rules, _MARGINS[1]) + c
-    probabilities = expit(logits)
+    of_network, of_rules = torch.from_numpy(network), torch.from_numpy(rules)
+    probabilities = blend_with_rules(of_network, of_rules, torch.tensor(blend)).double().numpy()
     bins = np.minimum((probabilities * 10).astype(int), 9)
     gaps = [
         abs(float((probabilities[bins == k] - labels[bins == k]).sum())) for k in np.unique(bins)

@@ -81,11 +81,12 @@ def label_texts(
         texts: with unique ids.
         ontology: its main regions are compared.
     """
+    tagger = SentenceTagger(ontology)
     at = {
         (row["exam_id"], row["start"], row["end"], row["region"]): row["probability"]
-        for row in labeler.predict(items_of_texts(texts, ontology)[0])
+        for row in labeler.predict(items_of_texts(texts, tagger)[0])
     }
-    found = _found(labeler, texts, ontology)
+    found = _found(labeler, texts, tagger)
     judged = [(number, text, m) for number, text in enumerate(texts) for m in text.mentions]
     regions = ontology.main_regions()
     return LabeledTexts(
@@ -100,12 +101,11 @@ def label_texts(
 
 
 def _found(
-    labeler: MentionLabeler, texts: Sequence[AnnotatedText], ontology: RegionOntology
+    labeler: MentionLabeler, texts: Sequence[AnnotatedText], tagger: SentenceTagger
 ) -> dict[str, list[dict[str, Any]]]:
     """What a labeler says of whole texts: of what our tagger finds, or of what it found itself."""
     if isinstance(labeler, GivenPredictions):
         return {text.text_id: labeler.found(text.text_id) for text in texts}
-    tagger = SentenceTagger(ontology)
     tagged = [item for t in texts for item in tag_report(t.text_id, t.text, tagger)]
     found: dict[str, list[dict[str, Any]]] = {text.text_id: [] for text in texts}
     for row in labeler.predict(tagged):
@@ -168,7 +168,7 @@ def list_errors(
         Rows ``exam_id, section, start, end, region, abnormal, probability, words, sentence``, the
         most certain error first.
     """
-    items = items_of_texts(texts, ontology)[0]
+    items = items_of_texts(texts, SentenceTagger(ontology))[0]
     at = {
         (row["exam_id"], row["start"], row["end"], row["region"]): row["probability"]
         for row in labeler.predict(items)
@@ -300,7 +300,7 @@ def _counts(
 ) -> tuple[int, int, int, int, int]:
     """Found with the same region, with a related one, of; tagged words that are marked, of."""
     tagged = [m for i in tag_report(text.text_id, text.text, tagger) for m in i["mentions"]]
-    judged = [m for i in items_of_texts([text], ontology)[0] for m in i["mentions"]]
+    judged = [m for i in items_of_texts([text], tagger)[0] for m in i["mentions"]]
     same = related = 0
     for mention in judged:
         name = mention["region"]

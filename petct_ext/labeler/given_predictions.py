@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
-
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import AnnotatedText
+from petct_ext.reports.repeats import in_order
+from petct_ext.reports.rows import read_text_rows
 
 __all__ = ["GivenPredictions", "read_other_predictions"]
 
@@ -53,7 +53,7 @@ class GivenPredictions:
                     default=0.0,
                 )
                 found.append({**of_item, **place, "probability": probability})
-        return sorted(found, key=lambda r: (r["exam_id"], r["start"], r["end"], r["region"]))
+        return in_order(found)
 
     def found(self, text_id: str) -> list[dict[str, Any]]:
         """Returns what was predicted for a text, whatever our own tagger finds there."""
@@ -77,31 +77,35 @@ def read_other_predictions(
         InputDataError: if a column is missing or a row is wrong; names the line, not the text.
     """
     path = Path(path)
-    try:
-        head = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-        separator = max((",", ";", "\t"), key=head.count)
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator
-        )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    source = read_text_rows(path) if path.is_file() else None
+    if source is None or not source.header:
         raise InputDataError(
-            f"{path} cannot be read as CSV ({type(error).__name__}); give exam_id, region, "
-            "probability, and start and end or quotation."
-        ) from None
-    missing = [name for name in _REQUIRED if name not in table.columns]
-    has_offsets = {"start", "end"} <= set(table.columns)
-    if missing or not (has_offsets or "quotation" in table.columns):
-        lacks = ", ".join([*missing, *([] if has_offsets else ["start and end, or quotation"])])
-        raise InputDataError(f"{path} lacks {lacks}; it has {', '.join(table.columns)[:200]}.")
+            f"{path} cannot be read as CSV; give exam_id, region, probability, and start and end "
+            "or quotation."
+        )
+    _require_columns(path, source.header)
     known = {text.text_id: text.text for text in texts}
     rows: dict[str, list[dict[str, Any]]] = {}
-    for line, row in enumerate(table.to_dict("records"), start=2):
+    for line, fields, problem in source.rows:
         try:
-            entry = _entry({str(k): str(v) for k, v in row.items()}, known, rows, ontology)
+            if problem:
+                raise InputDataError(problem)
+            row = dict(zip(source.header, fields, strict=True))
+            entry = _entry(row, known, rows, ontology)
         except (InputDataError, ValueError) as error:
             raise InputDataError(f"{path}, line {line}: {error}") from None
         rows.setdefault(row["exam_id"], []).append(entry)
     return GivenPredictions(rows)
+
+
+def _require_columns(path: Path, header: Sequence[str]) -> None:
+    missing = [name for name in _REQUIRED if name not in header]
+    if not ({"start", "end"} <= set(header) or "quotation" in header):
+        missing.append("start and end, or quotation")
+    if missing:
+        raise InputDataError(
+            f"{path} lacks {', '.join(missing)}; it has {', '.join(header)[:200]}."
+        )
 
 
 def _entry(

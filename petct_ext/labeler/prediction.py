@@ -25,7 +25,7 @@ from petct_ext.labels.aggregation import region_probabilities
 from petct_ext.ontology import RegionOntology
 from petct_ext.reports.items import SentenceTagger
 from petct_ext.reports.reading import read_report
-from petct_ext.reports.repeats import join_repeats, rows_of_mentions
+from petct_ext.reports.repeats import in_order, join_repeats, rows_of_mentions
 from petct_ext.reports.rules import RuleLabeler
 from petct_ext.reports.texts import read_report_text
 from petct_ext.scan.networks.pretrained import check_weights
@@ -89,9 +89,7 @@ class ReportPredictor:
             rules = batch[MENTION_RULE].flatten()
             blended = blend_with_rules(probabilities, rules, self.network.blend).tolist()
             rows.extend(rows_of_mentions(batch[MENTION_PLACES], blended))
-        return sorted(
-            rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"])
-        )
+        return in_order(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from petct_ext.reports.reading import read_report
 from petct_ext.reports.repeats import join_repeats
 from petct_ext.reports.rows import read_text_rows
 from petct_ext.reports.several import OneReport, Several, combine_reports, require_several
-from petct_ext.reports.texts import TEXT_SUFFIXES, read_report_file
+from petct_ext.reports.texts import TEXT_SUFFIXES, decode_text, read_report_file
 from petct_ext.tables.contract import is_parquet, read_parquet, text_columns, write_csv
 from petct_ext.tables.schemas import LABELS, MENTIONS, read_table, write_table
 
@@ -300,12 +300,7 @@ def _mend(value: str) -> tuple[str, str]:
     """Reads bytes that are not UTF-8, kept as surrogates, as Windows-1252."""
     if value.isascii():
         return value, ""
-    data = value.encode("utf-8", errors="surrogateescape")
-    try:
-        return data.decode("utf-8"), ""
-    except UnicodeDecodeError as error:
-        note = f"not UTF-8 (byte {error.start}): read as Windows-1252"
-        return data.decode("cp1252", errors="replace"), note
+    return decode_text(value.encode("utf-8", errors="surrogateescape"))
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[str | None, str | None, str]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from petct_ext.labeler.blend import BlendScores, choose_blend, score_blend
+from petct_ext.labeler.blend import EQUAL_WEIGHTS, BlendScores, choose_blend, score_blend
 from petct_ext.labeler.network import ReportClassifier, begin_model_folder
 from petct_ext.labeler.offline_encoder import OFFLINE_ENCODER
 from petct_ext.labeler.own_reports import own_annotated_reports
@@ -25,8 +25,8 @@ from petct_ext.labeler.training import (
 )
 from petct_ext.labeler.vocabulary import load_tokenizer
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import items_of_texts
-from petct_ext.reports.repeats import place_of_mention
+from petct_ext.reports.items import SentenceTagger, items_of_texts
+from petct_ext.reports.repeats import in_order, place_of_mention
 from petct_ext.synthetic.reports.contexts import generate_contexts
 from petct_ext.synthetic.reports.labeling_sentences import (
     generate_labeling_sentences,
@@ -79,7 +79,7 @@ class Recipe:
         default_factory=lambda: FitSettings(epochs=3, learning_rate=4e-4, vary=0.2)
     )
     own_per_real: float = 2.5
-    blend: tuple[float, float, float] = (0.6, 0.6, 0.0)
+    blend: tuple[float, float, float] = EQUAL_WEIGHTS
     seed: int = 0
 
 
@@ -104,7 +104,7 @@ def train_stage_one(
     contexts = items_of_sentences(generate_contexts(rng, recipe.num_contexts), prefix="context")
     written = items_of_sentences(handwritten_sentences(ontology), prefix="written")
     written += contexts[: len(contexts) // 2]
-    written += items_of_texts(own_annotated_reports("training"), ontology)[0]
+    written += items_of_texts(own_annotated_reports("training"), SentenceTagger(ontology))[0]
     _LOGGER.info(
         "stage 1: %d generated sentences, %d findings in context, %d of both and written by hand",
         len(generated),
@@ -125,7 +125,7 @@ def fit_blend(
     Returns:
         The blend and its calibration on the same reports.
     """
-    items = items_of_texts(own_annotated_reports("blend"), ontology)[0]
+    items = items_of_texts(own_annotated_reports("blend"), SentenceTagger(ontology))[0]
     mentions = [mention for item in items for mention in item["mentions"]]
     of_network = network_probabilities(network, tokenizer, items).double().numpy()
     rules = np.array([float(mention["rule"]) for mention in mentions])
@@ -226,9 +226,7 @@ class FoldedLabeler:
                 {**place_of_mention(item, m), "probability": probability}
                 for (item, m), probability in zip(mentions, blended, strict=True)
             ]
-        return sorted(
-            rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"])
-        )
+        return in_order(rows)
 
 
 def save_labeler(

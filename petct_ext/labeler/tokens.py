@@ -28,6 +28,8 @@ from petct_ext.keys import (
 from petct_ext.reports.repeats import place_of_mention
 
 __all__ = [
+    "NETWORK_MARGIN",
+    "RULE_MARGIN",
     "MentionProbabilitiesd",
     "TokenizeReportd",
     "Window",
@@ -37,8 +39,8 @@ __all__ = [
     "token_span",
 ]
 
-_NETWORK_MARGIN: Final = 1e-4
-_RULE_MARGIN: Final = 0.02
+NETWORK_MARGIN: Final = 1e-4
+RULE_MARGIN: Final = 0.02
 
 
 class TokenizeReportd(Transform):
@@ -151,8 +153,8 @@ def blend_with_rules(probabilities: Tensor, rules: Tensor, blend: Tensor) -> Ten
     scale, weight, offset = blend.to(probabilities.device, torch.float64)
     if weight == 0 and scale == 1 and offset == 0:
         return probabilities.float()
-    of_network = probabilities.double().logit(eps=_NETWORK_MARGIN)
-    of_rules = rules.double().logit(eps=_RULE_MARGIN)
+    of_network = probabilities.double().logit(eps=NETWORK_MARGIN)
+    of_rules = rules.double().logit(eps=RULE_MARGIN)
     blended: Tensor = scale * of_network + weight * of_rules + offset
     return blended.sigmoid().float()
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from petct_ext.reports.repeats import place_of_mention
+from petct_ext.reports.repeats import in_order, place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
 
 __all__ = ["NEGATION_WORDS", "RegexLabeler"]
@@ -74,7 +74,7 @@ class RegexLabeler:
             for item in items
             for mention in item["mentions"]
         )
-        return sorted(rows, key=lambda r: (r["exam_id"], r["start"], r["end"], r["region"]))
+        return in_order(rows)
 
     def _judge(self, item: dict[str, Any]) -> float:
         start, end = item.get("own", (0, len(item["text"])))

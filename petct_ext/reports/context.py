@@ -14,7 +14,7 @@ from typing import Final
 
 from petct_ext.reports.headings import is_heading
 from petct_ext.reports.sections import TAGGED_SECTIONS, split_sections
-from petct_ext.reports.sentences import split_sentences
+from petct_ext.reports.sentences import LIST_ITEM, split_sentences
 from petct_ext.reports.table_lines import is_table_head
 
 __all__ = ["Context", "ReportSentence", "contexts_of", "report_sentences"]
@@ -26,7 +26,6 @@ _LONGEST: Final = 300
 _BARE_WORDS: Final = 6
 _MARK: Final = re.compile(r"\s*[-*•‣◦]\s")
 _PARAGRAPH: Final = re.compile(r"\n[ \t\r]*\n")
-_ITEM: Final = re.compile(r"\s*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
 # What judges a region: the rest ("It measures 2 cm.") is left out, it only costs time.
 _JUDGES: Final = re.compile(
     r"""\b(?:\w*uptake\w*|activit\w+|\w*avid\w*|\w*metabol\w*|accumulat\w+|SUV\w*|tracer|FDG|\w*glyc\w+
@@ -169,7 +168,7 @@ class _Reader:
         else:
             gap = self._text[before.end : sentence.start]
         new_paragraph = bool(_PARAGRAPH.search(gap))
-        is_item = _ITEM.match(words) is not None
+        is_item = LIST_ITEM.match(words) is not None
         self._leave(number, "\n" in gap, new_paragraph=new_paragraph, is_item=is_item)
         if _is_head(words):
             self._begin(number, words)
@@ -226,7 +225,7 @@ class _Reader:
 
 def _is_bare(words: str) -> bool:
     """Whether a numbered item is a name alone ("3) Pancreas"), whose items stand below it."""
-    number = _ITEM.match(words)
+    number = LIST_ITEM.match(words)
     is_marked = number is not None and _MARK.match(words) is None
     return is_marked and len(words.split()) <= _BARE_WORDS and _JUDGES.search(words) is None
 

@@ -330,15 +330,14 @@ def read_annotated_texts(path: str | Path) -> list[AnnotatedText]:
 
 
 def items_of_texts(
-    texts: Sequence[AnnotatedText], ontology: RegionOntology
+    texts: Sequence[AnnotatedText], tagger: SentenceTagger
 ) -> tuple[list[dict[str, Any]], int]:
     """Returns the judged sentences of all texts and the number of mentions in other sections.
 
     Args:
         texts: see :func:`read_annotated_texts`; ``text_id`` becomes ``exam_id``.
-        ontology: regions, which tell the sentences that belong together.
+        tagger: as in :func:`annotated_items`.
     """
-    tagger = SentenceTagger(ontology)
     items, outside = [], 0
     for text in texts:
         found, unused = annotated_items(text.text_id, text.text, text.mentions, tagger)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["COPIES", "join_repeats", "place_of_mention", "rows_of_mentions"]
+__all__ = ["COPIES", "in_order", "join_repeats", "place_of_mention", "rows_of_mentions"]
 
 COPIES: Final = "copies"
 """Key of an item, and of the place of a mention, that stands for others of the same words."""
@@ -70,6 +70,11 @@ def rows_of_mentions(
         own = {name: value for name, value in place.items() if name != COPIES}
         rows += [{**p, "probability": probability} for p in (own, *place.get(COPIES, ()))]
     return rows
+
+
+def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns rows of the table MENTIONS sorted by exam and place."""
+    return sorted(rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"]))
 
 
 def _seen(item: Mapping[str, Any]) -> tuple[Any, ...]:

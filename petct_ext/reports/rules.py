@@ -8,7 +8,7 @@ Inform 2009): a cue speaks of what follows or precedes it, up to a break such as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from petct_ext.files import read_json
-from petct_ext.reports.repeats import place_of_mention
+from petct_ext.reports.repeats import in_order, place_of_mention
 from petct_ext.reports.sections import TAGGED_SECTIONS
 from petct_ext.reports.table_lines import is_table_head
 from petct_ext.reports.values import category_in_row, is_back_to_normal, is_background
@@ -378,12 +378,8 @@ class RuleLabeler:
         Args:
             items: see :func:`petct_ext.reports.items.tag_report`; their ``rule`` is used.
         """
-        return _sorted_rows(
+        return in_order(
             {**place_of_mention(item, mention), "probability": float(mention["rule"])}
             for item in items
             for mention in item["mentions"]
         )
-
-
-def _sorted_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: (row["exam_id"], row["start"], row["end"], row["region"]))

@@ -8,9 +8,9 @@ from typing import Final
 
 from petct_ext.reports.table_lines import is_table_head, is_table_row
 
-__all__ = ["split_sentences"]
+__all__ = ["LIST_ITEM", "split_sentences"]
 
-_LIST_ITEM: Final = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
+LIST_ITEM: Final = re.compile(r"[ \t]*(?:\(?\d{1,2}[.)]{1,2}(?=\s|[A-Z])|[-*•‣◦](?=\s))")
 # A line that ends in one of these goes on in the next line even if that begins in upper case.
 _OPEN_END: Final = re.compile(
     r"(?:,|/|\(|-|\b(?:a|an|the|and|or|of|in|on|at|to|with|without|no|for|from|by|is|are|was|were"
@@ -100,11 +100,11 @@ def _blocks(text: str, start: int, end: int) -> list[tuple[int, int]]:
 def _goes_on(last: str, line: str) -> bool:
     """Whether a sentence goes on behind a blank line, as in text taken out of a PDF."""
     is_open = _OPEN_END.search(last[-_TAIL:]) or _VERB_END.search(last[-_TAIL:])
-    return bool(is_open) and line.lstrip()[:1].islower() and _LIST_ITEM.match(line) is None
+    return bool(is_open) and line.lstrip()[:1].islower() and LIST_ITEM.match(line) is None
 
 
 def _continues(previous: str, line: str) -> bool:
-    if _LIST_ITEM.match(line) or _ZONE_HEADING.match(line.lstrip()):
+    if LIST_ITEM.match(line) or _ZONE_HEADING.match(line.lstrip()):
         return False
     if is_table_head(previous) or (is_table_row(previous) and is_table_row(line)):
         return False

@@ -10,12 +10,11 @@ from typing import Final
 
 from petct_ext.errors import InputDataError
 
-__all__ = ["TEXT_SUFFIXES", "read_report_file", "read_report_text"]
+__all__ = ["TEXT_SUFFIXES", "decode_text", "read_report_file", "read_report_text"]
 
 _LOGGER = logging.getLogger(__name__)
 
 _EXTRA: Final = "pip install 'petct_ext[documents]', or save it as plain text"
-_MOST_CHARACTERS: Final = 2_000_000
 
 
 def read_report_text(path: str | Path) -> str:
@@ -55,13 +54,14 @@ def read_report_file(path: str | Path) -> tuple[str, str]:
         raise InputDataError(f"{path} cannot be read: {error.strerror or error}.") from None
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        text, note = _decode(data)
+        text, note = decode_text(data)
     else:
         text, note = reader(path, data), ""
-    return text[:_MOST_CHARACTERS], note
+    return text, note
 
 
-def _decode(data: bytes) -> tuple[str, str]:
+def decode_text(data: bytes) -> tuple[str, str]:
+    """Returns text in UTF-8, UTF-16 with its mark, or else Windows-1252, which the note says."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace"), ""
     try:
@@ -75,7 +75,7 @@ def _rtf(path: Path, data: bytes) -> str:
     try:
         from striprtf.striprtf import rtf_to_text
     except ImportError:  # RTF commands are read as spaces
-        return _decode(data)[0]
+        return decode_text(data)[0]
     try:
         text = data.decode("ascii", errors="replace")
         return str(rtf_to_text(text, errors="replace"))  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ import pytest
 
 from petct_ext.errors import InputDataError
 from petct_ext.ontology import RegionOntology
-from petct_ext.reports.items import items_of_texts, read_annotated_texts
+from petct_ext.reports.items import SentenceTagger, items_of_texts, read_annotated_texts
 
 TEXT = "HISTORY: liver cancer. FINDINGS: Liver normal."
 
@@ -26,7 +26,7 @@ def mention(start: int, end: int, abnormal: int = 0) -> dict[str, object]:
 def test_mentions_outside_of_findings_are_counted_not_used(tmp_path: Path) -> None:
     line = {"id": "t", "text": TEXT, "mentions": [mention(9, 14), mention(33, 38)]}
     texts = read_annotated_texts(write(tmp_path / "a.jsonl", line, ""))
-    items, outside = items_of_texts(texts, RegionOntology.default())
+    items, outside = items_of_texts(texts, SentenceTagger(RegionOntology.default()))
     assert (len(items), outside) == (1, 1)
     assert items[0]["exam_id"] == "t"
 
