@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,16 @@ from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, SuvMode,
 from petct_ext.dicom.volumes.exam_record import find_prepared, source_fingerprint
 from petct_ext.errors import InputDataError, OutputError, did_you_mean
 from petct_ext.files import make_folder, read_json
-from petct_ext.tables.schemas import EXAMS, PREPARED, SUV_OVERRIDES, read_table, write_table
+from petct_ext.tables.schemas import (
+    ACCEPTED,
+    EXAMS,
+    PREPARED,
+    SUV_OVERRIDES,
+    read_table,
+    write_table,
+)
 
-__all__ = ["prepare_exams", "read_suv_overrides"]
+__all__ = ["prepare_exams", "read_accepted", "read_suv_overrides"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ def prepare_exams(
     grid: GridChoice,
     suv: SuvMode = "required",
     overrides: Mapping[str, SuvOverrides] | None = None,
+    accepted: Mapping[str, Sequence[str]] | None = None,
     verify: bool = False,
     workers: int = 0,
     cluster: Cluster | None = None,
@@ -53,6 +61,7 @@ def prepare_exams(
         grid: how to sample.
         suv: ``optional`` keeps exams whose SUV cannot be computed, in the units of their PET.
         overrides: values to use instead of the header's, by exam.
+        accepted: names of checks whose hard findings a person has accepted, by exam.
         verify: also compare the checksums of finished volumes, which reads them in full.
         workers: processes to use (of each job, on a cluster); 0 is this process alone.
         cluster: where to run if not on this machine.
@@ -66,7 +75,7 @@ def prepare_exams(
         OutputError: if ``work`` cannot be written to or the disk is full.
     """
     exams = read_table(work / "exams.csv", EXAMS)
-    jobs = _jobs(work, exams, Preparation(grid, suv), overrides or {})
+    jobs = _jobs(work, exams, Preparation(grid, suv), overrides or {}, accepted or {})
     volumes = make_folder(work / "volumes").resolve()
     function = partial(_prepare_one, volumes=volumes, verify=verify)
     lost = partial(_lost, volumes=volumes)
@@ -124,15 +133,35 @@ def read_suv_overrides(path: Path) -> dict[str, SuvOverrides]:
     return found
 
 
+def read_accepted(path: Path) -> dict[str, list[str]]:
+    """Reads which implausible findings a person has accepted, by exam.
+
+    Args:
+        path: CSV table of the schema ACCEPTED.
+
+    Raises:
+        InputDataError: if the table is broken.
+    """
+    found: dict[str, list[str]] = {}
+    for row in read_table(path, ACCEPTED).to_dict("records"):
+        found.setdefault(str(row["exam_id"]), []).append(str(row["check"]))
+    return found
+
+
 def _jobs(
-    work: Path, exams: pd.DataFrame, how: Preparation, overrides: Mapping[str, SuvOverrides]
+    work: Path,
+    exams: pd.DataFrame,
+    how: Preparation,
+    overrides: Mapping[str, SuvOverrides],
+    accepted: Mapping[str, Sequence[str]],
 ) -> list[_Job]:
     index = read_json(work / "private" / "series_files.json")
-    if unknown := sorted(set(overrides) - set(exams.exam_id)):
-        raise InputDataError(
-            f"SUV overrides are given for {len(unknown)} exam(s) that are not in exams.csv, e.g. "
-            f"{unknown[0]!r}.{did_you_mean(unknown[0], exams.exam_id)}"
-        )
+    for what, given in (("SUV overrides", overrides), ("accepted findings", accepted)):
+        if unknown := sorted(set(given) - set(exams.exam_id)):
+            raise InputDataError(
+                f"{what} are given for {len(unknown)} exam(s) that are not in exams.csv, e.g. "
+                f"{unknown[0]!r}.{did_you_mean(unknown[0], exams.exam_id)}"
+            )
     try:
         root = Path(index["dicom"])
         return [
@@ -140,7 +169,11 @@ def _jobs(
                 row["exam_id"],
                 [root / file for file in index["files"][row["pet_series"]]],
                 [root / file for file in index["files"][row["ct_series"]]],
-                replace(how, overrides=overrides.get(row["exam_id"], how.overrides)),
+                replace(
+                    how,
+                    overrides=overrides.get(row["exam_id"], how.overrides),
+                    accepted=tuple(accepted.get(row["exam_id"], ())),
+                ),
             )
             for row in exams[exams.status == "ok"].to_dict("records")
         ]
@@ -198,6 +231,7 @@ def _ready(job: _Job, record: Mapping[str, Any]) -> dict[str, Any]:
         "num_slices": record["num_slices"],
         "suv_bw_factor": record["suv_bw_factor"],
         "pet_units": record["pet_units"],
+        "warnings": "; ".join(record["warnings"]),
     }
 
 

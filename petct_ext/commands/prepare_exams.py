@@ -6,8 +6,10 @@ reason in WORK/prepared.csv and do not stop the others; the exit code is 3 then.
 skipped unless their DICOM files, the parameters or (--verify) the volumes have changed.
 
 --suv-overrides FILE.csv supplies what headers lack: exam_id and any of weight_kg,
-injected_dose_bq, half_life_s, injection_time (HH:MM:SS). --cluster slurm divides the exams into
---jobs jobs by submitit (pip install 'petct_ext[slurm]'); tables and volumes are the same.
+injected_dose_bq, half_life_s, injection_time (HH:MM:SS). --accept FILE.csv lets exams pass whose
+implausible values someone has looked at: exam_id and check, as the reason names it. --cluster slurm
+divides the exams into --jobs jobs by submitit (pip install 'petct_ext[slurm]'); tables and volumes
+are the same.
 
 Example:
     python scripts/prepare_exams.py --work runs/mine
@@ -22,7 +24,7 @@ from typing import NoReturn
 import pandas as pd
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
-from petct_ext.cohort.preparation import prepare_exams, read_suv_overrides
+from petct_ext.cohort.preparation import prepare_exams, read_accepted, read_suv_overrides
 from petct_ext.cohort.workers import Cluster
 from petct_ext.dicom.volumes.conversion import GridChoice
 
@@ -32,6 +34,7 @@ ROWS_SHOWN = 20
 def command(arguments: argparse.Namespace) -> int:
     grid = GridChoice(arguments.in_plane, arguments.fov_mm, arguments.slice_mm)
     overrides = read_suv_overrides(arguments.suv_overrides) if arguments.suv_overrides else {}
+    accepted = read_accepted(arguments.accept) if arguments.accept else {}
     cluster = None
     if arguments.cluster:
         folder = arguments.work / "logs" / "cluster"
@@ -42,12 +45,15 @@ def command(arguments: argparse.Namespace) -> int:
         grid=grid,
         suv=arguments.suv,
         overrides=overrides,
+        accepted=accepted,
         verify=arguments.verify,
         workers=arguments.workers,
         cluster=cluster,
     )
     usable = table[table.status == "ok"]
     show_reasons("without SUV, kept in the PET's own units", usable[usable.reason != ""])
+    warned = usable[usable.warnings.fillna("") != ""]
+    show_reasons("with a warning", warned.assign(reason=warned.warnings))
     show_reasons("failed", table[table.status != "ok"])
     print(f"{len(usable)} of {len(table)} exams prepared -> {arguments.work / 'prepared.csv'}")
     return 0 if len(usable) == len(table) else SOME_FAILED
@@ -77,6 +83,9 @@ def main() -> NoReturn:
         help="optional keeps exams whose SUV cannot be computed, in the PET's own units",
     )
     parser.add_argument("--suv-overrides", type=Path, help="values that headers lack, CSV")
+    parser.add_argument(
+        "--accept", type=Path, help="implausible findings that were looked at, CSV: exam_id, check"
+    )
     parser.add_argument(
         "--verify", action="store_true", help="compare checksums of finished volumes as well"
     )

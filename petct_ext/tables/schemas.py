@@ -7,6 +7,7 @@ from types import MappingProxyType
 from petct_ext.tables.contract import Column, Kind, Schema, read_table, write_table
 
 __all__ = [
+    "ACCEPTED",
     "ANNOTATIONS",
     "EXAMS",
     "HAND_LABELS",
@@ -149,6 +150,7 @@ PREPARED = _schema(
     num_slices=Column(Kind.INTEGER, filled=False),
     suv_bw_factor=_MAYBE_NUMBER,
     pet_units=_MAYBE_TEXT,  # empty in tables of earlier versions, which knew SUVbw only
+    warnings=_MAYBE_TEXT,  # what is not fine about an exam that is used all the same
 )
 """Volumes on one grid: CT in HU, PET in ``pet_units``; paths relative to the table."""
 
@@ -162,6 +164,15 @@ SUV_OVERRIDES = _schema(
     injection_time=_MAYBE_TEXT,
 )
 """What a group supplies where DICOM headers lack it or are known to be wrong."""
+
+ACCEPTED = _schema(
+    "accepted findings",
+    key=("exam_id", "check"),
+    exam_id=_TEXT,
+    check=_TEXT,  # name of the check, as the reason in prepared.csv gives it
+    reason=_MAYBE_TEXT,
+)
+"""Implausible findings that a person has looked at and accepts, one row per exam and check."""
 
 MENTIONS = _schema(
     "mentions",

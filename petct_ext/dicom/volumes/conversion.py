@@ -16,6 +16,7 @@ from nibabel.affines import voxel_sizes
 
 from petct_ext import __version__
 from petct_ext.arrays import FloatArray
+from petct_ext.dicom.checks import Check, find_problems, require_acceptable
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
@@ -86,11 +87,13 @@ class Preparation:
         suv: ``required`` refuses a PET whose SUV cannot be computed; ``optional`` keeps it in its
             own units and says so.
         overrides: values to use instead of the header's.
+        accepted: names of checks whose hard findings a person has accepted for this exam.
     """
 
     grid: GridChoice
     suv: SuvMode = "required"
     overrides: SuvOverrides = field(default=_NO_OVERRIDES)
+    accepted: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Returns what the voxels of a volume depend on, JSON-ready."""
@@ -99,6 +102,7 @@ class Preparation:
             **asdict(self.grid),
             "hu_range": list(HU_RANGE),
             "overrides": self.overrides.given(),
+            "accepted": sorted(self.accepted),
         }
 
 
@@ -127,6 +131,7 @@ class _Pet:
     units: str
     suv: SuvFactors
     problem: str = ""  # why there is no SUV
+    checks: tuple[Check, ...] = ()  # of what the header, or the manifest, says
 
 
 def read_pet_suv(
@@ -205,7 +210,8 @@ def convert_exam(
         ``volumes`` with bytes and SHA-256 of each file; ``num_slices`` and ``spacing_mm``;
         ``pet_units``, and ``no_suv_because`` if these are not SUVbw; ``suv_bw_factor`` (the median,
         should slices differ) with its ``suv_audit``; ``largest_value`` of the PET; ``warnings``;
-        and ``original_grids``, shape and RAS+ affine of both series.
+        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; and ``original_grids``, shape and
+        RAS+ affine of both series.
 
     Raises:
         InputDataError: if the exam cannot be read, or its values are implausible.
@@ -261,6 +267,8 @@ def read_exam(
     uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
+    checks = [*pet.checks]
+    require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
         "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
@@ -269,7 +277,8 @@ def read_exam(
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
         "suv_audit": pet.suv.audit,
         "largest_value": largest,
-        "warnings": warnings,
+        "warnings": warnings + find_problems(checks),
+        "checks": [check.to_json() for check in checks],
         "original_grids": originals,
     }
     return AlignedExam(uptake, hu, target, facts)

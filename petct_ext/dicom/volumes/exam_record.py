@@ -16,7 +16,7 @@ from petct_ext.files import read_json
 
 __all__ = ["RECORD", "RECORD_FORMAT", "VOLUMES", "find_prepared", "source_fingerprint"]
 
-RECORD_FORMAT: Final = 2
+RECORD_FORMAT: Final = 3
 """Raised when volumes of an earlier version of this package must not be used any more."""
 RECORD: Final = "exam.json"
 VOLUMES: Final = ("pet.nii", "ct.nii")
