@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,9 @@ from petct_ext.dicom.files.headers import FileHeader, quiet_pydicom
 from petct_ext.dicom.files.identity import Pseudonyms, without_dates
 from petct_ext.dicom.series.exam_choice import ExamChoice, choose_exams
 from petct_ext.dicom.series.groups import Series, group_studies
+from petct_ext.dicom.series.pairing import Wishes
+from petct_ext.dicom.series.pixels import SeriesPixels
+from petct_ext.dicom.series.reconstruction import Preference, describe_reconstruction
 from petct_ext.dicom.suv.uptake import uptake_time_s
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder, write_json
@@ -66,15 +69,18 @@ def index_exams(
     keep_ids: bool = False,
     shift_dates: bool = False,
     min_slices: int = 16,
+    preferences: tuple[Preference, ...] = (),
+    assume_registered: bool = False,
     workers: int = 1,
 ) -> pd.DataFrame:
     """Writes ``exams.csv`` and ``series.csv``, and ``private/`` with what may identify patients.
 
-    Every study with a PET becomes an exam; one that cannot be used is kept with status
-    ``quarantined`` and the reason. ``private/`` holds ``identifiers.csv``, which links pseudonymous
-    ids to identities, ``series_files.json`` with the files of the chosen series,
-    ``unread_files.csv`` with what gave no header, and ``header_cache/``, thanks to which another
-    run reads only what is new and a killed run goes on.
+    Every study with a PET or a CT becomes an exam, but for a study whose CT serves the PET of
+    another one; an exam that cannot be used is kept with status ``quarantined`` and the reason.
+    ``private/`` holds ``identifiers.csv``, which links pseudonymous ids to identities,
+    ``series_files.json`` with the files of the chosen series, ``unread_files.csv`` with what gave
+    no header, and ``header_cache/``, thanks to which another run reads only what is new and a
+    killed run goes on.
 
     Args:
         dicom: any tree of DICOM files.
@@ -84,6 +90,8 @@ def index_exams(
             :class:`~petct_ext.dicom.files.identity.Pseudonyms`.
         shift_dates: shift the dates of each patient by up to a year.
         min_slices: series with fewer slices are left out.
+        preferences: what the site wants where several series would do.
+        assume_registered: take a CT of another frame of reference as it lies, unmeasured.
         workers: processes that read headers.
 
     Returns:
@@ -100,7 +108,14 @@ def index_exams(
     _write_unread(archive.unread, private / "unread_files.csv")
     studies = group_studies(archive.headers)
     index = ExamIndex(dicom)
-    for choice in choose_exams(studies, min_slices=min_slices):
+    choices = choose_exams(
+        studies,
+        min_slices=min_slices,
+        wishes=Wishes(preferences, SeriesPixels(dicom)),
+        assume_registered=assume_registered,
+    )
+    _tell_preferences(choices, preferences)
+    for choice in choices:
         identifiers = identifier_row(choice, names)
         exam = exam_row(choice, identifiers, names, root=dicom)
         index.identifiers.append(identifiers)
@@ -109,12 +124,20 @@ def index_exams(
         for chosen in (choice.pet, choice.ct):
             if chosen is not None:
                 index.files[names.name("S", chosen.key)] = [f.path for f in chosen.files]
-    if not index.exams:
+    if not any(study.has("PT") for study in studies):
         raise InputDataError(
             f"{dicom} holds {len(studies)} DICOM studies, none with a PET series; is this the "
             "right folder?"
         )
     return write_index(index, work)
+
+
+def _tell_preferences(choices: Sequence[ExamChoice], preferences: Sequence[Preference]) -> None:
+    """Says how often a preference has decided, since a misspelled one would never do so."""
+    for wish in preferences:
+        count = sum(f"preferred ({wish})" in choice.rules.values() for choice in choices)
+        level = logging.INFO if count else logging.WARNING
+        _LOGGER.log(level, "the preference %s has decided in %d exam(s)", wish, count)
 
 
 def write_index(index: ExamIndex, work: Path) -> pd.DataFrame:
@@ -168,9 +191,6 @@ def _write_unread(unread: Mapping[str, str], path: Path) -> None:
     write_csv(pd.DataFrame(rows, columns=["path", "reason"]), path)
 
 
-_NO_DATE = "1900-01-01"
-
-
 def age_years(text: str) -> float | None:
     """Reads a DICOM age (0010,1010) such as ``061Y``, ``61Y``, ``018M`` or ``061``, in years.
 
@@ -213,16 +233,17 @@ def exam_row(
         root: folder of the DICOM files, from which the uptake time is read.
 
     Returns:
-        The row. Without a Patient ID or a Study Date the exam is quarantined, since it could
-        neither be kept apart from others nor be followed up.
+        The row. Without a Patient ID the exam is quarantined, since it could not be kept apart from
+        others. Without a Study Date it is used, and has no follow-up.
     """
-    header = _first_pet(choice).first
+    header = _first_image(choice).first
     problem = choice.problem
     if not choice.study.patients:
         problem = "has no Patient ID (0010,0020)"
     exam_date = _iso_date(header, identifiers["date_shift_days"])
+    notes = [*choice.notes]
     if not exam_date:
-        problem, exam_date = problem or "has no Study Date (0008,0020)", _NO_DATE
+        notes.append("has no Study Date (0008,0020): it cannot be followed up")
     return {
         "exam_id": identifiers["exam_id"],
         "patient_id": identifiers["patient_id"],
@@ -242,7 +263,7 @@ def exam_row(
         "injected_dose_bq": header.number("InjectedDoseBq"),
         "uptake_min": uptake_minutes(choice.pet, root) if choice.pet and not problem else None,
         "ct_match": choice.ct_match,
-        "notes": "; ".join(choice.notes),
+        "notes": "; ".join(notes),
     }
 
 
@@ -260,6 +281,8 @@ def series_rows(choice: ExamChoice, exam_id: str, names: Pseudonyms) -> list[dic
             "extent_mm": round(s.length_mm, 1) if s.extent_mm else None,
             "chosen": int(s.key in chosen),
             "reason": choice.reasons[s.key],
+            "reconstruction": describe_reconstruction(s) if s.places_mm else "",
+            "choice_rule": choice.rules.get(s.key, ""),
         }
         for s in (*choice.study.series, *borrowed)
     ]
@@ -291,10 +314,13 @@ def _acquired(header: FileHeader) -> tuple[str, str]:
     return header.acquired, header.path
 
 
-def _first_pet(choice: ExamChoice) -> Series:
-    """Returns the chosen PET, else the first PET of the study."""
-    pets = [s for s in choice.study.series if s.first.text("Modality") == "PT"]
-    return choice.pet or pets[0]
+def _first_image(choice: ExamChoice) -> Series:
+    """Returns the chosen PET, else the first PET of the study, else its first CT."""
+    for modality in ("PT", "CT"):
+        found = [s for s in choice.study.series if s.first.text("Modality") == modality]
+        if found:
+            return choice.pet or found[0]
+    raise AssertionError("an exam has a PET or a CT")
 
 
 def _free_text(header: FileHeader, keyword: str, names: Pseudonyms) -> str:

@@ -9,7 +9,11 @@ unread_files.csv, the files that gave no header.
 Names and birth dates are never written. With --shift-dates, all dates of a patient are moved by
 the same -365 to 365 days; make_survival_table.py moves those of outcomes.csv by as much.
 
-Exit code 3: the tables are complete, but some PET studies cannot be used; 2: none can.
+Of several reconstructions one is chosen by rules that are the same for all exams; series.csv has
+the rule's name, and --prefer says what a site wants. A CT in another frame of reference than its
+PET is used only if preparation measures that they lie on each other, or --assume-registered.
+
+Exit code 3: the tables are complete, but some studies cannot be used; 2: none can.
 
 With --nifti-pairs, the exams are those of a table of NIfTI files (see README.md).
 
@@ -27,6 +31,7 @@ from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.cohort.index import count_reasons, index_exams
 from petct_ext.cohort.nifti_index import index_nifti_pairs
 from petct_ext.dicom.files.identity import load_or_make_salt
+from petct_ext.dicom.series.reconstruction import parse_preference
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -41,6 +46,8 @@ def command(arguments: argparse.Namespace) -> int:
             arguments.work,
             salt=salt,
             min_slices=arguments.min_slices,
+            preferences=tuple(map(parse_preference, arguments.prefer)),
+            assume_registered=arguments.assume_registered,
             workers=arguments.workers,
             **identities,
         )
@@ -59,6 +66,19 @@ def main() -> NoReturn:
     parser.add_argument("--work", type=Path, required=True, help="work folder of the cohort")
     parser.add_argument("--salt-file", type=Path, help="secret of the pseudonyms; made if missing")
     parser.add_argument("--min-slices", type=int, default=16, help="shorter series are left out")
+    parser.add_argument(
+        "--prefer",
+        action="append",
+        default=[],
+        metavar="[CT:][KEYWORD=]TEXT",
+        help="take the series whose element holds TEXT where several would do; may be repeated, "
+        "most important first; without KEYWORD the Series Description, e.g. --prefer EARL",
+    )
+    parser.add_argument(
+        "--assume-registered",
+        action="store_true",
+        help="take a CT of another frame of reference as it lies, without measuring the match",
+    )
     parser.add_argument(
         "--keep-ids",
         action="store_true",

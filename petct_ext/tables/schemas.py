@@ -43,7 +43,7 @@ _MAYBE_NUMBER = Column(Kind.NUMBER, required=False, filled=False)
 _INTEGER = Column(Kind.INTEGER)
 _DATE = Column(Kind.DATE)
 _MAYBE_DATE = Column(Kind.DATE, filled=False)
-_CT_MATCHES = ("frame_of_reference", "nearest_in_time")
+_CT_MATCHES = ("frame_of_reference", "another_frame_of_reference", "assumed_registered")
 
 # What a group brings. Keys are raw DICOM identifiers, so these files stay in the hospital.
 
@@ -105,7 +105,7 @@ EXAMS = _schema(
     key=("exam_id",),
     exam_id=_TEXT,
     patient_id=_TEXT,
-    exam_date=_DATE,
+    exam_date=_MAYBE_DATE,  # empty where the headers hold none: then without follow-up
     status=Column(choices=("ok", "quarantined")),
     reason=_MAYBE_TEXT,
     pet_series=_MAYBE_TEXT,
@@ -136,6 +136,8 @@ SERIES = _schema(
     extent_mm=_MAYBE_NUMBER,
     chosen=Column(Kind.BINARY),
     reason=_TEXT,
+    reconstruction=_MAYBE_TEXT,  # method, filter or kernel, matrix, pixel
+    choice_rule=_MAYBE_TEXT,  # the rule that decided among series that would do
 )
 """One row per series with the reason why it was chosen or left out."""
 

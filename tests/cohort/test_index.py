@@ -140,15 +140,19 @@ def test_uptake_time_that_cannot_be_told_stays_empty(tmp_path: Path) -> None:
     assert exams.uptake_min.isna().all()
 
 
-def test_exam_without_patient_or_date_is_quarantined(tmp_path: Path) -> None:
+def test_exam_without_patient_is_quarantined_and_one_without_date_is_noted(
+    tmp_path: Path,
+) -> None:
     write_pair(tmp_path / "dicom", "1.2.3")
     write_pair(tmp_path / "dicom", "1.2.4", PatientID="")
     write_pair(tmp_path / "dicom", "1.2.5", StudyDate="")
     exams = index_exams(tmp_path / "dicom", tmp_path / "work", salt="a secret")
-    assert count_reasons(exams) == {
-        "has no Patient ID (0010,0020)": 1,
-        "has no Study Date (0008,0020)": 1,
-    }
+    assert count_reasons(exams) == {"has no Patient ID (0010,0020)": 1}
+    (undated,) = exams[exams.exam_date == ""].to_dict("records")
+    assert (undated["status"], undated["notes"]) == (
+        "ok",
+        "has no Study Date (0008,0020): it cannot be followed up",
+    )
     unknown = exams[exams.reason.str.contains("Patient ID")].patient_id
     assert not unknown.isin(exams[exams.status == "ok"].patient_id).any()
 

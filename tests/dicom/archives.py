@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from petct_ext.dicom.files.headers import FileHeader, HeaderReader
 from petct_ext.dicom.files.walk import walk_files
 from petct_ext.dicom.series.exam_choice import ExamChoice, choose_exams
 from petct_ext.dicom.series.groups import Series, Study, group_studies
+from petct_ext.dicom.series.pairing import Wishes
+from petct_ext.dicom.series.pixels import SeriesPixels
+from petct_ext.dicom.series.reconstruction import parse_preference
 
 
 def read_all(folder: Path) -> list[FileHeader]:
@@ -28,9 +32,17 @@ def only_series(folder: Path) -> Series:
     return series
 
 
-def choose(folder: Path) -> ExamChoice:
-    """Returns the choice of the one exam below a folder."""
-    (choice,) = choose_exams(studies_in(folder))
+def choose(folder: Path, *prefer: str, **options: Any) -> ExamChoice:
+    """Returns the choice of the one exam below a folder that has a PET, if any has.
+
+    Args:
+        folder: the archive.
+        prefer: preferences as typed.
+        options: of ``choose_exams``.
+    """
+    wishes = Wishes(tuple(map(parse_preference, prefer)), SeriesPixels(folder))
+    choices = choose_exams(studies_in(folder), wishes=wishes, **options)
+    (choice,) = [c for c in choices if c.study.has("PT")] or choices
     return choice
 
 

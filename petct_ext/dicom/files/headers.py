@@ -20,6 +20,7 @@ from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
+from petct_ext.dicom.files.descriptions import description_facts
 from petct_ext.dicom.files.element_scan import scan_elements
 from petct_ext.dicom.files.identity import identity_words, without_identity
 from petct_ext.dicom.series.enhanced import flat_header, frame_positions, is_enhanced
@@ -33,7 +34,7 @@ __all__ = [
     "quiet_pydicom",
 ]
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Goes up whenever a header yields other values than before, so that kept ones are read again."""
 
 NOT_DICOM = "not DICOM"
@@ -64,6 +65,8 @@ _KEPT = (
     "BodyPartExamined",
     "ContrastBolusAgent",
     "ConvolutionKernel",
+    "ReconstructionMethod",
+    "SliceThickness",
     "CorrectedImage",
     "AttenuationCorrected",
     "AttenuationCorrectionMethod",
@@ -119,8 +122,9 @@ class FileHeader:
         folder: folder of the file relative to the root of the archive, with ``/``.
         name: name of the file.
         values: elements as text by keyword, several values joined by a backslash; absent and
-            empty ones are missing. Further keys: ``Tracer`` and ``InjectedDoseBq``. The mapping is
-            shared by all files with equal values: it must not be changed.
+            empty ones are missing. Further keys: ``Tracer``, ``InjectedDoseBq``, and
+            ``DescriptionFacts``, what the raw description says. The mapping is shared by all files
+            with equal values: it must not be changed.
         instance: SOP Instance UID.
         positions: Image Position (Patient) of every slice in it, (x, y, z) in mm, LPS+; one for a
             classic slice, one per frame for an enhanced file; empty if missing.
@@ -149,6 +153,10 @@ class FileHeader:
             return float(self.values[keyword])
         except (KeyError, ValueError):
             return None
+
+    def says(self, fact: str) -> bool:
+        """Returns whether the raw description says a fact of ``DESCRIPTION_FACTS``."""
+        return fact in self.text("DescriptionFacts").split("\\")
 
     def vector(self, keyword: str, length: int) -> tuple[float, ...] | None:
         """Returns a multi-valued element of exactly ``length`` numbers, else None."""
@@ -283,6 +291,9 @@ def _values(dataset: pydicom.Dataset) -> dict[str, str]:
         [_text(dataset, key) for key in _CODES],
         _text(dataset, "PatientBirthDate"),
     )
+    # Rules of the choice read what the raw text says; only what is kept is scrubbed.
+    if facts := description_facts(values.get("SeriesDescription", "")):
+        values["DescriptionFacts"] = "\\".join(facts)
     for key in _TEXTS:
         if key in values:
             values[key] = without_identity(values[key], words)

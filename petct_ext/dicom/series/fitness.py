@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 from petct_ext.dicom.series.groups import Series, image_normal
 
-__all__ = ["has_contrast", "has_sharp_kernel", "is_dynamic", "limited_body_part", "unfit_reason"]
+__all__ = [
+    "has_contrast",
+    "has_sharp_kernel",
+    "header_contradictions",
+    "is_dynamic",
+    "limited_body_part",
+    "unfit_reason",
+]
 
 _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.128": "PT",  # PET Image Storage
@@ -33,15 +40,8 @@ _LEAST_AXIAL = 0.8  # cosine between the slices' normal and the body's axis: 37 
 _MOST_REPEATS = 1.5  # images per position; beds may overlap by a few slices
 _LONGEST_OF_HEAD_MM = 400.0
 
-_LOCALIZER = r"scout|topogram|topo|localizer|localiser|surview|scanogram|scano"
-_PROJECTION = r"mip|minip|rotating|cine|projections?"
-_REPORT = r"dose[ _-]?(?:report|info|record|summary)|patient[ _-]?protocol|protocol[ _-]?page"
-_UNCORRECTED = r"nac|non?[ _-]*ac|no[ _-]*atten\w*|non[ _-]*atten\w*|uncorr\w*|un[ _-]corr\w*"
 _HEAD = {"HEAD", "BRAIN", "SKULL", "NECK", "HEADNECK", "HEART", "CARDIAC", "BREAST"}
 _LIMBS = {"LEG", "LEGS", "KNEE", "FOOT", "CALF", "ANKLE", "LOWEREXTREMITY", "ARM", "HAND"}
-_LIMB_WORDS = r"legs?|lower[ _-]+ext\w*|knees?|feet|foot|lower[ _-]+limbs?"
-_HEAD_WORDS = r"brain|head|neck|h&n|cerebral|cardiac|heart"
-_WHOLE_WORDS = r"thighs?|toes?|whole|wb|body|torso|vertex"
 _SHARP = re.compile(r"LUNG|BONE|EDGE|SHARP|^[BDHU][RVFL]?[67]\d|^FC[58]\d|^Y[ABC]|^[DE]$", re.I)
 
 
@@ -64,20 +64,19 @@ def unfit_reason(series: Series, min_slices: int) -> str:
 
 
 def limited_body_part(series: Series) -> str:
-    """Returns the name of the only part of the body that a series shows, ``""`` if there is more.
+    """Returns the only part of the body that a series shows, ``""`` if there is more.
 
     Judged by Body Part Examined (0018,0015) and the description. Parts of the head and trunk count
     only below 400 mm, since whole-body scans are often named by their first region.
     """
     part = _body_part(series)
-    description = series.first.text("SeriesDescription")
-    is_whole = _names(series, _WHOLE_WORDS)
-    if part in _LIMBS or (_names(series, _LIMB_WORDS) and not is_whole):
-        return part or description
+    is_whole = series.first.says("whole")
+    if part in _LIMBS or (series.first.says("limbs") and not is_whole):
+        return part or "limbs"
     if series.length_mm >= _LONGEST_OF_HEAD_MM:
         return ""
-    if part in _HEAD or (_names(series, _HEAD_WORDS) and not is_whole):
-        return part or description
+    if part in _HEAD or (series.first.says("head") and not is_whole):
+        return part or "head"
     return ""
 
 
@@ -87,7 +86,30 @@ def is_dynamic(series: Series) -> bool:
 
 
 def has_contrast(series: Series) -> bool:
-    """Returns whether Contrast/Bolus Agent (0018,0010) names an agent."""
+    """Returns whether Contrast/Bolus Agent (0018,0010) or the description names an agent."""
+    return _names_agent(series) or series.first.says("contrast")
+
+
+def header_contradictions(series: Series) -> list[str]:
+    """Returns what the elements and the description of a PET or CT say against each other."""
+    first = series.first
+    if first.text("Modality") == "PT":
+        is_corrected = "ATTN" in first.text("CorrectedImage").upper()
+        stated = f"Corrected Image (0028,0051) is {first.text('CorrectedImage') or 'missing'}"
+        if is_corrected and first.says("uncorrected"):
+            return [f"contradiction: {stated}, but its description says uncorrected"]
+        if not is_corrected and first.says("corrected") and not first.says("uncorrected"):
+            return [f"contradiction: {stated}, but its description says corrected"]
+    if first.text("Modality") == "CT":
+        agent = first.text("ContrastBolusAgent").strip()
+        if _names_agent(series) and first.says("plain") and not first.says("contrast"):
+            return ["contradiction: (0018,0010) names a contrast agent, its description says none"]
+        if agent and not _names_agent(series) and first.says("contrast"):
+            return ["contradiction: (0018,0010) says no contrast agent, its description names one"]
+    return []
+
+
+def _names_agent(series: Series) -> bool:
     agent = series.first.text("ContrastBolusAgent").strip().upper()
     return agent not in ("", "NO", "NONE", "N", "WITHOUT")
 
@@ -102,15 +124,9 @@ def _body_part(series: Series) -> str:
     return re.sub(r"[^A-Z]", "", series.first.text("BodyPartExamined").upper())
 
 
-def _names(series: Series, words: str) -> bool:
-    """Returns whether the description holds one of the words; ``_`` ends a word."""
-    text = series.first.text("SeriesDescription")
-    return bool(re.search(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])", text, re.IGNORECASE))
-
-
 def _foreign(series: Series) -> str:
     modality, uid = series.first.text("Modality"), series.first.text("SOPClassUID")
-    if _names(series, _REPORT):
+    if series.first.says("report"):
         return "dose report or protocol page"
     known = [begin for begin in _OTHER_CLASSES if uid == begin or uid.startswith(begin + ".")]
     if known:
@@ -127,13 +143,13 @@ def _color(series: Series) -> str:
     photometric = first.text("PhotometricInterpretation").upper()
     if (first.number("SamplesPerPixel") or 1) > 1 or photometric[:3] in ("RGB", "YBR", "PAL"):
         return "color image (fused, or a picture of the screen)"
-    if "FUS" in first.text("ImageType").upper() or _names(series, "fused"):
+    if "FUS" in first.text("ImageType").upper() or series.first.says("fused"):
         return "fused image"
     return ""
 
 
 def _localizer(series: Series) -> str:
-    is_one = "LOCALIZER" in series.first.text("ImageType").upper() or _names(series, _LOCALIZER)
+    is_one = "LOCALIZER" in series.first.text("ImageType").upper() or series.first.says("localizer")
     return "localizer" if is_one else ""
 
 
@@ -143,11 +159,17 @@ def _projection(series: Series) -> str:
     technique = first.text("VolumeBasedCalculationTechnique").upper() or "NONE"
     if re.search(r"(?<![A-Z])(MIP|MINIP|PROJECTION|MAX_IP|MIN_IP)", kind) or technique != "NONE":
         return "projection or rendering (MIP)"
-    if "REPROJECTION" in first.text("SeriesType").upper() or _names(series, _PROJECTION):
+    if "REPROJECTION" in first.text("SeriesType").upper() or series.first.says("projection"):
         return "projection (MIP)"
     if "SCREEN SAVE" in kind:
         return "picture of the screen"
     return ""
+
+
+def _scattered(series: Series) -> str:
+    if not series.scattered:
+        return ""
+    return f"its slices differ in {series.scattered}, which must be one in a stack; export it again"
 
 
 def _geometry(series: Series) -> str:
@@ -179,7 +201,7 @@ def _uncorrected(series: Series) -> str:
         return "not attenuation-corrected (0018,9759), (0054,1101)"
     if not ("ATTN" in corrections or answer == "YES" or (not corrections and method)):
         return "not attenuation-corrected (no ATTN in Corrected Image (0028,0051))"
-    if _names(series, _UNCORRECTED):
+    if series.first.says("uncorrected"):
         return "not attenuation-corrected by its description, though the header says so"
     return ""
 
@@ -198,6 +220,7 @@ _CHECKS: tuple[Callable[[Series], str], ...] = (
     _color,
     _localizer,
     _projection,
+    _scattered,
     _geometry,
     _uncorrected,
     _repeated,

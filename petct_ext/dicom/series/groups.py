@@ -14,11 +14,24 @@ from datetime import datetime
 import numpy as np
 
 from petct_ext.dicom.files.headers import FileHeader
+from petct_ext.dicom.suv.audit import element_name
 
 __all__ = ["Series", "Study", "group_studies", "image_normal"]
 
 _SAME_DIRECTION = 0.01  # largest difference of direction cosines within a stack
 _PLACE_DECIMALS = 2  # positions closer than 0.01 mm are one
+_MOST_PARTS = 4  # stacks in one series; more, of single slices, are one stack with a faulty element
+_OF_ONE_STACK = (
+    "Modality",
+    "FrameOfReferenceUID",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "ConvolutionKernel",
+    "ReconstructionMethod",
+    "CorrectedImage",
+    "Units",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +46,8 @@ class Series:
         extent_mm: lowest and highest slice position along the patient's z axis; None if unknown.
         started: when the first slice was acquired, else the series' own time; None if unknown.
         notes: what was peculiar about the files.
+        scattered: elements that differ from slice to slice though a stack has one value of them;
+            such a series is kept in one piece, to be refused by that name.
     """
 
     key: str
@@ -42,6 +57,7 @@ class Series:
     extent_mm: tuple[float, float] | None
     started: datetime | None
     notes: tuple[str, ...] = ()
+    scattered: str = ""
 
     @property
     def first(self) -> FileHeader:
@@ -112,19 +128,27 @@ def image_normal(header: FileHeader) -> tuple[float, float, float] | None:
 def _parts(uid: str, files: Sequence[FileHeader]) -> list[Series]:
     files, num_copies = _without_copies(files)
     directions = _direction_groups(files)
-    groups: dict[tuple[object, ...], list[FileHeader]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[FileHeader]] = defaultdict(list)
     for header in files:
-        groups[_stack_of(header, directions)].append(header)
-    ordered = sorted(groups.values(), key=_by_size)
+        groups[tuple(_stack_of(header, directions).values())].append(header)
     notes = [f"{num_copies} repeated file(s) ignored"] if num_copies else []
-    if len(ordered) > 1:
-        notes.append(f"mixed series, split into {len(ordered)} parts")
+    if len(groups) == 1:
+        return [_series(uid, files, tuple(notes))]
+    elements = _differing(files, directions)
+    if len(groups) > max(_MOST_PARTS, len(files) // 2):
+        return [_series(uid, files, tuple(notes), scattered=elements)]
+    notes.append(f"mixed series, split into {len(groups)} parts by {elements}")
+    # By content, not by UID: the number of a part must not depend on who exported it.
+    ordered = [groups[stack] for stack in sorted(groups, key=lambda s: (-len(groups[s]), s))]
     keys = [uid, *(f"{uid}#{number}" for number in range(2, len(ordered) + 1))]
     return [_series(key, group, tuple(notes)) for key, group in zip(keys, ordered, strict=True)]
 
 
-def _by_size(files: list[FileHeader]) -> tuple[int, str]:
-    return -len(files), min(f.instance or f.path for f in files)
+def _differing(files: Sequence[FileHeader], directions: dict[str, int]) -> str:
+    """Returns name and tag of the elements in which files of one series differ."""
+    stacks = [_stack_of(header, directions) for header in files]
+    found = [name for name in stacks[0] if len({stack[name] for stack in stacks}) > 1]
+    return ", ".join(element_name(name) for name in found)
 
 
 def _without_copies(files: Sequence[FileHeader]) -> tuple[list[FileHeader], int]:
@@ -160,22 +184,20 @@ def _direction_groups(files: Sequence[FileHeader]) -> dict[str, int]:
     return numbers
 
 
-def _stack_of(header: FileHeader, directions: dict[str, int]) -> tuple[object, ...]:
+def _stack_of(header: FileHeader, directions: dict[str, int]) -> dict[str, str]:
+    """Returns what the slices of one stack have in common, by keyword."""
     spacing = header.vector("PixelSpacing", 2)
-    return (
-        header.text("Modality"),
-        header.text("FrameOfReferenceUID"),
-        directions[header.text("ImageOrientationPatient")],
-        header.text("Rows"),
-        header.text("Columns"),
-        header.text("SamplesPerPixel"),
-        tuple(round(v, 3) for v in spacing) if spacing else None,
-        header.text("ConvolutionKernel"),
-        "LOCALIZER" in header.text("ImageType").upper(),
-    )
+    return {
+        **{name: header.text(name) for name in _OF_ONE_STACK},
+        "ImageOrientationPatient": str(directions[header.text("ImageOrientationPatient")]),
+        "PixelSpacing": str(tuple(round(v, 3) for v in spacing) if spacing else None),
+        "ImageType": str("LOCALIZER" in header.text("ImageType").upper()),
+    }
 
 
-def _series(key: str, files: list[FileHeader], notes: tuple[str, ...]) -> Series:
+def _series(
+    key: str, files: Sequence[FileHeader], notes: tuple[str, ...], *, scattered: str = ""
+) -> Series:
     positions = [p for f in files for p in f.positions]
     normal = image_normal(files[0]) or (0.0, 0.0, 1.0)
     places = {
@@ -192,6 +214,7 @@ def _series(key: str, files: list[FileHeader], notes: tuple[str, ...]) -> Series
         (min(heights), max(heights)) if heights else None,
         _started(files),
         notes,
+        scattered,
     )
 
 

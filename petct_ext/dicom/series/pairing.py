@@ -1,14 +1,16 @@
 """The PET of a study, and the CT that belongs to it, chosen by rules that can be told.
 
 Of several fit series, rule after rule drops some and says why, until one is left. The result does
-not depend on the order of files or series.
+not depend on the order of files or series, on their UIDs, or on the patient's name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,13 +21,17 @@ from petct_ext.dicom.series.fitness import (
     limited_body_part,
 )
 from petct_ext.dicom.series.groups import Series
+from petct_ext.dicom.series.pixels import SeriesPixels
+from petct_ext.dicom.series.reconstruction import Preference, filter_mm, method_rank
 
 __all__ = [
+    "ONLY_ONE",
     "SMALLEST_COVERAGE",
+    "Choice",
+    "Wishes",
     "choose_ct",
     "choose_pet",
     "coverage",
-    "duplicates",
     "frame_of_reference",
     "is_of_another_day",
 ]
@@ -40,75 +46,119 @@ _CLOSE = timedelta(minutes=5)
 _ONE_SESSION = timedelta(hours=12)
 _SMALL_FIELD_MM = 450.0
 
-_Rule = Callable[[Sequence[Series]], dict[str, str]]
+ONLY_ONE = "only one"
+"""Name of the rule where nothing had to be chosen."""
 
 
-def duplicates(series: Sequence[Series]) -> dict[str, str]:
-    """Finds series that were sent again under another UID.
+class _Rule(NamedTuple):
+    """A rule: its name in ``series.csv``, and what it drops of some rivals, with the reason."""
 
-    Two are the same if they share an SOP instance, or agree in positions, matrix, time, image
-    type, corrections, kernel and description. The one whose UID sorts first stays.
+    name: str
+    drop: Callable[[Sequence[Series]], dict[str, str]]
 
-    Returns:
-        The reason for every series that repeats another one, by key.
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a choice may use beyond headers.
+
+    Attributes:
+        preferences: what the site wants, the most important first.
+        pixels: reads the pixels of series that headers cannot tell apart; None if there are only
+            headers, where such series count as different and the UID decides.
     """
-    seen: set[object] = set()
-    found = {}
-    for one in sorted(series, key=_key):
-        marks: set[object] = {("instance", f.instance) for f in one.files if f.instance}
-        marks.add(_look(one))
-        if marks & seen:
-            found[one.key] = "left out: duplicate of another series"
-        else:
-            seen |= marks
-    return found
+
+    preferences: tuple[Preference, ...] = ()
+    pixels: SeriesPixels | None = None
 
 
-def choose_pet(candidates: Sequence[Series]) -> tuple[Series, dict[str, str]]:
+class Choice(NamedTuple):
+    """The outcome of a choice.
+
+    Attributes:
+        series: the one that is taken.
+        reasons: why each other one is not, by key.
+        rules: name of the rule that decided about each series, by key.
+    """
+
+    series: Series
+    reasons: dict[str, str]
+    rules: dict[str, str]
+
+
+def choose_pet(candidates: Sequence[Series], wishes: Wishes) -> Choice:
     """Chooses one PET series.
 
     Rules in order: not a limited part of the body (a separate brain or leg bed) if there is more;
-    at least 85 % as long as the longest; static; the first of several time points; original; most
-    slices.
+    at least 85 % as long as the longest; static; the first of several time points; what the site
+    prefers; original; most slices. What is left then are reconstructions of one acquisition, which
+    are told apart in the same way in every exam: by method (see
+    :mod:`petct_ext.dicom.series.reconstruction`), wider filter, finer matrix, lower series number,
+    earlier acquisition, and if all is equal by the pixels of the middle slice.
 
     Args:
         candidates: fit PET series of one study, at least one.
-
-    Returns:
-        The series and, for every other one, the reason by key.
+        wishes: what the site prefers.
     """
-    rules = (_drop_limited, _drop_short, _drop_dynamic, _drop_late, _drop_derived, _drop_fewer)
+    rules = (
+        _Rule("body part", _drop_limited),
+        _Rule("length", _drop_short),
+        _Rule("static", _drop_dynamic),
+        _Rule("time point", _drop_late),
+        *_preferred(wishes),
+        _Rule("original", _drop_derived),
+        _Rule("slices", _drop_fewer),
+        _Rule("reconstruction method", _drop_method),
+        _Rule("filter", _drop_narrow_filter),
+        _Rule("matrix", _drop_coarse),
+        *_last_rules(wishes),
+    )
     return _eliminate(candidates, rules)
 
 
-def choose_ct(candidates: Sequence[Series], pet: Series) -> tuple[Series, dict[str, str]]:
+def choose_ct(candidates: Sequence[Series], pet: Series, wishes: Wishes) -> Choice:
     """Chooses one CT series for a PET.
 
     Rules in order: the PET's frame of reference, if such a CT covers half of the PET; covers about
     as much of the PET as any; acquired within 5 minutes of the one closest to the PET in time
-    (which is the CT of the attenuation correction rather than a later diagnostic one); no contrast
-    agent; no small field of view; original; no kernel for lung or bone; most slices.
+    (which is the CT of the attenuation correction rather than a later diagnostic one); what the
+    site prefers; no contrast agent; no small field of view; original; no kernel for lung or bone;
+    most slices; finer matrix, lower series number, earlier acquisition, pixels.
 
     Args:
         candidates: fit CT series, at least one.
         pet: the chosen PET.
-
-    Returns:
-        The series and, for every other one, the reason by key.
+        wishes: what the site prefers.
     """
     return _eliminate(
         candidates,
         (
-            partial(_drop_other_frame, pet),
-            partial(_drop_less_coverage, pet),
-            partial(_drop_far_in_time, pet),
-            _drop_contrast,
-            _drop_small_field,
-            _drop_derived,
-            _drop_sharp,
-            _drop_fewer,
+            _Rule("frame of reference", partial(_drop_other_frame, pet)),
+            _Rule("coverage", partial(_drop_less_coverage, pet)),
+            _Rule("time", partial(_drop_far_in_time, pet)),
+            *_preferred(wishes),
+            _Rule("contrast agent", _drop_contrast),
+            _Rule("field of view", _drop_small_field),
+            _Rule("original", _drop_derived),
+            _Rule("kernel", _drop_sharp),
+            _Rule("slices", _drop_fewer),
+            _Rule("matrix", _drop_coarse),
+            *_last_rules(wishes),
         ),
     )
+
+
+def _preferred(wishes: Wishes) -> list[_Rule]:
+    return [
+        _Rule(f"preferred ({wish})", partial(_drop_unwanted, wish, wishes.pixels))
+        for wish in wishes.preferences
+    ]
+
+
+def _last_rules(wishes: Wishes) -> list[_Rule]:
+    rules = [_Rule("series number", _drop_number), _Rule("acquisition time", _drop_later)]
+    if wishes.pixels:
+        rules.append(_Rule("pixels", partial(_drop_by_pixels, wishes.pixels)))
+    return rules
 
 
 def _drop_other_frame(pet: Series, rivals: Sequence[Series]) -> dict[str, str]:
@@ -161,19 +211,25 @@ def is_of_another_day(ct: Series, pet: Series) -> bool:
     return gap is not None and gap > _ONE_SESSION
 
 
-def _eliminate(
-    candidates: Sequence[Series], rules: Sequence[_Rule]
-) -> tuple[Series, dict[str, str]]:
+def _eliminate(candidates: Sequence[Series], rules: Sequence[_Rule]) -> Choice:
     left, reasons = sorted(candidates, key=_key), dict[str, str]()
+    decided = dict[str, str]()
+    last = ONLY_ONE
     for rule in rules:
-        dropped = rule(left)
+        if len(left) == 1:
+            break
+        dropped = rule.drop(left)
+        if not dropped:
+            continue
         reasons |= {key: f"left out: {why}" for key, why in dropped.items()}
+        decided |= dict.fromkeys(dropped, rule.name)
+        last = rule.name
         left = [s for s in left if s.key not in dropped]
-    winner = min(left, key=_number)
-    for rival in left:
-        if rival is not winner:
-            reasons[rival.key] = "left out: equal to the chosen one, which has the lower number"
-    return winner, reasons
+    winner, *rivals = left
+    for rival in rivals:
+        reasons[rival.key] = "left out: equal to the chosen one in all that headers say"
+        decided[rival.key] = last = "UID"
+    return Choice(winner, reasons, decided | {winner.key: last})
 
 
 def _others(rivals: Sequence[Series], kept: set[str], why: str) -> dict[str, str]:
@@ -225,7 +281,8 @@ def _drop_derived(rivals: Sequence[Series]) -> dict[str, str]:
 
 def _drop_contrast(rivals: Sequence[Series]) -> dict[str, str]:
     plain = {s.key for s in rivals if not has_contrast(s)}
-    return _others(rivals, plain, "with contrast agent (0018,0010), another CT is without")
+    why = "with contrast agent by (0018,0010) or its description, another CT is without"
+    return _others(rivals, plain, why)
 
 
 def _drop_small_field(rivals: Sequence[Series]) -> dict[str, str]:
@@ -247,6 +304,60 @@ def _drop_fewer(rivals: Sequence[Series]) -> dict[str, str]:
     }
 
 
+def _drop_unwanted(
+    wish: Preference, pixels: SeriesPixels | None, rivals: Sequence[Series]
+) -> dict[str, str]:
+    """Drops what the site does not prefer; the description is read from the file, unscrubbed."""
+    if rivals[0].first.text("Modality") != wish.modality:
+        return {}
+    wanted = {s.key for s in rivals if wish.matches(_wished_value(s, wish, pixels))}
+    return _others(rivals, wanted, f"another series is preferred ({wish})")
+
+
+def _wished_value(series: Series, wish: Preference, pixels: SeriesPixels | None) -> str:
+    if wish.keyword == "SeriesDescription" and pixels:
+        return pixels.description(series)
+    return series.first.text(wish.keyword)
+
+
+def _drop_method(rivals: Sequence[Series]) -> dict[str, str]:
+    best = min(map(method_rank, rivals))
+    kept = {s.key for s in rivals if method_rank(s) == best}
+    return _others(rivals, kept, "another reconstruction method (0054,1103) goes first")
+
+
+def _drop_narrow_filter(rivals: Sequence[Series]) -> dict[str, str]:
+    widths = {s.key: width for s in rivals if (width := filter_mm(s)) is not None}
+    kept = {key for key, width in widths.items() if width == max(widths.values())}
+    return _others(rivals, kept, "another reconstruction has the wider filter (0018,1210)")
+
+
+def _drop_coarse(rivals: Sequence[Series]) -> dict[str, str]:
+    sizes = {s.key: s.first.number("Rows") or 0.0 for s in rivals}
+    kept = {key for key, size in sizes.items() if size == max(sizes.values())}
+    return _others(rivals, kept, "another series has the finer matrix (0028,0010)")
+
+
+def _drop_number(rivals: Sequence[Series]) -> dict[str, str]:
+    numbers = {s.key: n for s in rivals if (n := s.first.number("SeriesNumber")) is not None}
+    kept = {key for key, number in numbers.items() if number == min(numbers.values())}
+    return _others(rivals, kept, "another series has the lower number (0020,0011)")
+
+
+def _drop_later(rivals: Sequence[Series]) -> dict[str, str]:
+    known = {s.key: s.started for s in rivals if s.started is not None}
+    kept = {key for key, started in known.items() if started == min(known.values())}
+    return _others(rivals, kept, "another series was acquired earlier")
+
+
+def _drop_by_pixels(pixels: SeriesPixels, rivals: Sequence[Series]) -> dict[str, str]:
+    digests = {s.key: pixels.digest(s) for s in rivals}
+    kept = {key for key, digest in digests.items() if digest == min(digests.values())}
+    return _others(
+        rivals, kept, "equal to the chosen one in all that headers say; the pixels' digest decides"
+    )
+
+
 def _field_mm(series: Series) -> float:
     spacing = series.first.vector("PixelSpacing", 2)
     columns = series.first.number("Columns")
@@ -261,22 +372,5 @@ def _minutes(gap: timedelta) -> int:
     return round(gap.total_seconds() / 60)
 
 
-def _look(series: Series) -> tuple[object, ...]:
-    first = series.first
-    facts = ("Rows", "Columns", "PixelSpacing", "ImageType", "CorrectedImage", "Units")
-    others = ("Modality", "ConvolutionKernel", "SeriesDescription", "ContrastBolusAgent")
-    return (
-        series.places_mm,
-        frame_of_reference(series),
-        series.started,
-        *(first.text(f) for f in (*facts, *others)),
-    )
-
-
 def _key(series: Series) -> str:
     return series.key
-
-
-def _number(series: Series) -> tuple[float, str]:
-    number = series.first.number("SeriesNumber")
-    return (float("inf") if number is None else number, series.key)

@@ -12,9 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from petct_ext.dicom.files.headers import FileHeader
-from petct_ext.dicom.series.exam_choice import FRAME_OF_REFERENCE, NEAREST_IN_TIME, choose_exams
+from petct_ext.dicom.series.exam_choice import (
+    ANOTHER_FRAME,
+    ASSUMED_REGISTERED,
+    FRAME_OF_REFERENCE,
+    NO_PET,
+    choose_exams,
+)
 from petct_ext.dicom.series.groups import group_studies
-from tests.dicom.archives import choose, chosen, read_all, reason, studies_in
+from tests.dicom.archives import choose, chosen, read_all, reason
 from tests.dicom.files.test_headers import write_enhanced
 from tests.dicom.slices import write_slices
 
@@ -90,13 +96,13 @@ def test_derived_pet_loses_to_the_original(study: Path) -> None:
 def test_series_sent_again_under_another_uid_is_a_duplicate(study: Path) -> None:
     add(study, "PT")
     choice = choose(study)
-    assert reason(choice, "3") == "left out: duplicate of another series"
+    assert reason(choice, "3") == "left out: duplicate of another series (same pixels)"
     assert reason(choice, "1").startswith("chosen")
 
 
 def test_series_that_shares_instances_is_a_duplicate(study: Path) -> None:
     add(study, heights_mm=HEIGHTS[:16], SeriesDescription="copy", SOPInstanceUID="1.2.3.2.1")
-    assert reason(choose(study), "3") == "left out: duplicate of another series"
+    assert "duplicate of another series (shared SOP" in reason(choose(study), "3")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +152,11 @@ def test_localizer_inside_the_ct_series_is_left_out_with_a_reason(study: Path) -
         SOPInstanceUID="1.2.3.99",
     )
     choice = choose(study)
-    assert reason(choice, "2#2") == "left out: localizer; mixed series, split into 2 parts"
-    assert reason(choice, "2").endswith("; mixed series, split into 2 parts")
-    assert choice.notes == ["CT: mixed series, split into 2 parts"]
+    assert reason(choice, "2#2") == (
+        "left out: localizer; mixed series, split into 2 parts by Image Type (0008,0008)"
+    )
+    assert reason(choice, "2").endswith("parts by Image Type (0008,0008)")
+    assert choice.notes == ["CT: mixed series, split into 2 parts by Image Type (0008,0008)"]
 
 
 def test_ct_of_another_frame_of_reference_is_taken_and_marked(tmp_path: Path) -> None:
@@ -156,16 +164,17 @@ def test_ct_of_another_frame_of_reference_is_taken_and_marked(tmp_path: Path) ->
     add(tmp_path, series="2", FrameOfReferenceUID="1.2.8", AcquisitionTime="103000")
     add(tmp_path, series="3", FrameOfReferenceUID="1.2.8", AcquisitionTime="105700")
     choice = choose(tmp_path)
-    assert (choice.problem, choice.ct_match) == ("", NEAREST_IN_TIME)
+    assert (choice.problem, choice.ct_match) == ("", ANOTHER_FRAME)
     assert chosen(choice)[1] == "1.2.3.3"
     assert "ANOTHER frame of reference" in reason(choice, "3")
-    assert choice.notes == ["CT in another frame of reference: check the match"]
+    assert choice.notes == ["CT in another frame of reference: its match is to be measured"]
+    assert choose(tmp_path, assume_registered=True).ct_match == ASSUMED_REGISTERED
 
 
 def test_empty_frames_of_reference_are_not_the_same(tmp_path: Path) -> None:
     add(tmp_path, "PT", series="1", FrameOfReferenceUID="")
     add(tmp_path, series="2", FrameOfReferenceUID="")
-    assert choose(tmp_path).ct_match == NEAREST_IN_TIME
+    assert choose(tmp_path).ct_match == ANOTHER_FRAME
 
 
 @pytest.mark.parametrize("frame", ["1.2.9", "1.2.8"])
@@ -198,7 +207,9 @@ def test_study_without_corrected_pet_says_so(tmp_path: Path) -> None:
 def test_study_whose_pet_is_unfit_for_another_reason_says_so(tmp_path: Path) -> None:
     add(tmp_path, "PT", series="1", heights_mm=HEIGHTS[:5])
     add(tmp_path, series="2")
-    assert choose(tmp_path).problem == "has no usable PET series (series.csv says why)"
+    assert choose(tmp_path).problem == (
+        "has no usable PET series (series.csv says why; the largest one: 5 slice(s), fewer than 16)"
+    )
 
 
 def test_enhanced_pet_is_paired_with_a_classic_ct(tmp_path: Path) -> None:
@@ -210,9 +221,11 @@ def test_enhanced_pet_is_paired_with_a_classic_ct(tmp_path: Path) -> None:
     assert reason(choice, "1") == "chosen: PET with the largest coverage (57 mm), 20 slices"
 
 
-def test_study_without_pet_is_no_exam(tmp_path: Path) -> None:
+def test_study_with_a_ct_alone_is_told(tmp_path: Path) -> None:
     add(tmp_path, series="2")
-    assert choose_exams(studies_in(tmp_path)) == []
+    choice = choose(tmp_path)
+    assert choice.problem == NO_PET
+    assert reason(choice, "2") == "left out: has no PET series"
 
 
 def test_pet_and_ct_of_different_patients_are_never_paired(tmp_path: Path) -> None:
@@ -239,7 +252,7 @@ def test_ct_in_another_study_of_the_same_day_is_borrowed(tmp_path: Path, frame: 
     assert chosen(choice) == ("1.2.3.1", "1.2.3.2")
     assert choice.borrowed is choice.ct
     assert choice.notes[0] == "the CT stands in another study of the same patient"
-    assert choice.ct_match == (FRAME_OF_REFERENCE if frame == "1.2.9" else NEAREST_IN_TIME)
+    assert choice.ct_match == (FRAME_OF_REFERENCE if frame == "1.2.9" else ANOTHER_FRAME)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_enhanced_dynamic_pet_is_left_out(tmp_path: Path) -> None:
     ("elements", "spacing_mm", "part"),
     [
         ({"BodyPartExamined": "LEG"}, 50.0, "LEG"),
-        ({"SeriesDescription": "PET legs AC"}, 50.0, "PET legs AC"),
+        ({"SeriesDescription": "PET legs AC"}, 50.0, "limbs"),
         ({"BodyPartExamined": "HEAD"}, 3.0, "HEAD"),
         ({"BodyPartExamined": "HEAD"}, 50.0, ""),  # 950 mm long: a whole body named by its start
         ({"SeriesDescription": "WB head to thigh"}, 3.0, ""),

@@ -49,7 +49,8 @@ def test_localizer_inside_a_series_is_split_off(tmp_path: Path) -> None:
         SOPInstanceUID="1.2.3.99",
     )
     (study,) = studies_in(tmp_path)
-    note = ("mixed series, split into 2 parts",)
+    elements = "Image Orientation (Patient) (0020,0037), Image Type (0008,0008)"
+    note = (f"mixed series, split into 2 parts by {elements}",)
     assert [described(s) for s in study.series] == [
         ("1.2.3.2", 20, note),
         ("1.2.3.2#2", 1, note),
