@@ -9,9 +9,12 @@ holds a patient's name, birth date or raw identifier.
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from types import TracebackType
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "UnknownRegionError",
     "did_you_mean",
     "find_own_error",
+    "own_fault",
     "show_errors_in_one_line",
 ]
 
@@ -69,6 +73,23 @@ def find_own_error(error: BaseException) -> PETCTError | None:
     return cause
 
 
+def own_fault(error: BaseException) -> str:
+    """Returns where an unexpected exception was raised, if that was in this package.
+
+    A library that reads a file raises what it likes where the file is damaged; an exception that
+    begins in our own code is a fault of ours, and must not be told as damage of the file.
+
+    Returns:
+        ``"KeyError in headers.py, line 12"``, without the text of the exception, which might quote
+        a header; ``""`` if it began elsewhere.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or f"{os.sep}petct_ext{os.sep}" not in frames[-1].filename:
+        return ""
+    last = frames[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+
+
 def show_errors_in_one_line() -> None:
     """Makes an uncaught :class:`PETCTError` end the process with one line and exit code 2.
 
@@ -89,10 +110,10 @@ def _without_own_errors(record: logging.LogRecord) -> bool:
     return not (is_theirs and error is not None and find_own_error(error) is not None)
 
 
-def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def _show(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
     cause = find_own_error(error)
     if cause is None:
-        sys.__excepthook__(kind, error, traceback)
+        sys.__excepthook__(kind, error, frames)
         return
     # torchrun's workers replace sys.stderr, and lose what it holds.
     (sys.__stderr__ or sys.stderr).write(f"error: {cause}\n")

@@ -204,7 +204,7 @@ def _write_facts(row: Mapping[str, Any], path: Path) -> Path:
 
     An unchanged file keeps its time, by which preparation knows that nothing has changed.
     """
-    facts = {name: row[name] for name in ("pet_units", *NEEDED_FOR_SUV)}
+    facts = {name: row[name] for name in ("pet_units", "height_m", *NEEDED_FOR_SUV)}
     if not path.is_file() or read_json(path) != facts:
         write_json(path, facts)
     return path

@@ -108,8 +108,9 @@ def read_suv_overrides(path: Path) -> dict[str, SuvOverrides]:
     """Reads values to use instead of those of the headers.
 
     Args:
-        path: CSV table with ``exam_id`` and any of ``weight_kg``, ``injected_dose_bq``,
-            ``half_life_s`` and ``injection_time`` (``HH:MM:SS``); an empty cell keeps the header's.
+        path: CSV table with ``exam_id`` and any of ``weight_kg``, ``height_m``,
+            ``injected_dose_bq``, ``half_life_s``, ``injection_time`` (``HH:MM:SS``) and
+            ``suv_bw_factor`` (g/mL per unit of the rescaled PET); an empty cell keeps the header's.
 
     Returns:
         The overrides by exam.

@@ -1,7 +1,8 @@
 """Shows how SUVbw of PET series comes about: every tag that was used and each step.
 
 Takes a folder of DICOM files in any tree; no CT is needed. For every PET series that has slices:
-the factor, the smallest, median and largest value, warnings, or why it was refused. Writes nothing.
+folder, number, description and reconstruction, the factor, the smallest, median and largest value,
+warnings, or why it was refused. Writes nothing.
 
 Exit code 3: some series were refused; 2: all were.
 
@@ -17,8 +18,12 @@ from typing import NoReturn
 import numpy as np
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.dicom.checks import find_problems
 from petct_ext.dicom.files.archive import read_archive
+from petct_ext.dicom.series.fitness import header_contradictions
 from petct_ext.dicom.series.groups import Series, group_studies
+from petct_ext.dicom.series.reconstruction import describe_reconstruction
+from petct_ext.dicom.suv.plausibility import header_checks
 from petct_ext.dicom.volumes.conversion import read_pet_suv
 from petct_ext.errors import InputDataError
 
@@ -33,7 +38,7 @@ def command(arguments: argparse.Namespace) -> int:
         raise InputDataError(f"{arguments.dicom} holds no PET series with slices.")
     refused = 0
     for number, one in enumerate(series, start=1):
-        print(f"PET series {number} of {len(series)}: {one.num_slices} slices")
+        print(f"PET series {number} of {len(series)}: {describe_series(one)}")
         try:
             show_factor(one, arguments.dicom, audit=arguments.audit)
         except InputDataError as error:
@@ -42,6 +47,21 @@ def command(arguments: argparse.Namespace) -> int:
     if refused == len(series):
         raise InputDataError(f"no SUVbw from {refused} PET series; the reasons stand above.")
     return SOME_FAILED if refused else 0
+
+
+def describe_series(series: Series) -> str:
+    """Returns what tells a series from the others of an archive, without identity."""
+    first = series.first
+    facts = [
+        f"folder {first.folder or '.'}",
+        f"number {first.text('SeriesNumber') or 'missing'}",
+        f"description {first.text('SeriesDescription') or 'missing'!r}",
+        f"{series.num_slices} slices",
+        describe_reconstruction(series),
+        *series.notes,
+        *header_contradictions(series),
+    ]
+    return ", ".join(facts)
 
 
 def show_factor(series: Series, root: Path, *, audit: bool) -> None:
@@ -53,7 +73,8 @@ def show_factor(series: Series, root: Path, *, audit: bool) -> None:
     median = float(np.median(inside)) if inside.size else 0.0
     low, high = float(volume.array.min()), float(volume.array.max())
     print(f"  SUVbw smallest {low:.4g}, median where above 0 {median:.4g}, largest {high:.4g} g/mL")
-    for warning in (*volume.warnings, *suv.warnings):
+    checks = header_checks(volume.datasets, decide_suv=True)
+    for warning in (*volume.warnings, *suv.warnings, *find_problems(checks)):
         print(f"  warning: {warning}")
     for line in suv.audit if audit else []:
         what = f"{line['tag']} {line['keyword']}" if "tag" in line else line["step"]

@@ -5,11 +5,11 @@ view around the overlap of PET and CT. Exams that cannot be used are told at the
 reason in WORK/prepared.csv and do not stop the others; the exit code is 3 then. Finished exams are
 skipped unless their DICOM files, the parameters or (--verify) the volumes have changed.
 
---suv-overrides FILE.csv supplies what headers lack: exam_id and any of weight_kg,
-injected_dose_bq, half_life_s, injection_time (HH:MM:SS). --accept FILE.csv lets exams pass whose
-implausible values someone has looked at: exam_id and check, as the reason names it. --cluster slurm
-divides the exams into --jobs jobs by submitit (pip install 'petct_ext[slurm]'); tables and volumes
-are the same.
+--suv-overrides FILE.csv supplies what headers lack: exam_id and any of weight_kg, height_m,
+injected_dose_bq, half_life_s, injection_time (HH:MM:SS) and suv_bw_factor (g/mL per unit of the
+rescaled PET). --accept FILE.csv lets exams pass whose implausible values someone has looked at:
+exam_id and check, as the reason names it. --cluster slurm divides the exams into --jobs jobs by
+submitit (pip install 'petct_ext[slurm]'); tables and volumes are the same.
 
 Example:
     python scripts/prepare_exams.py --work runs/mine

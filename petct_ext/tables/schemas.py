@@ -161,9 +161,11 @@ SUV_OVERRIDES = _schema(
     key=("exam_id",),
     exam_id=_TEXT,
     weight_kg=_MAYBE_NUMBER,
+    height_m=_MAYBE_NUMBER,
     injected_dose_bq=_MAYBE_NUMBER,
     half_life_s=_MAYBE_NUMBER,
     injection_time=_MAYBE_TEXT,
+    suv_bw_factor=_MAYBE_NUMBER,
 )
 """What a group supplies where DICOM headers lack it or are known to be wrong."""
 

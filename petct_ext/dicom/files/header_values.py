@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_SUPPLY = dict.fromkeys(
+    ("PatientWeight", "RadionuclideTotalDose", "RadionuclideHalfLife"),
+    "Supply it (--suv-overrides). ",
+)
 
 
 def texts(datasets: Sequence[pydicom.Dataset], keyword: str) -> list[str]:
@@ -150,7 +154,7 @@ def _number(text: str, keyword: str) -> float:
     if not text:
         raise InputDataError(
             f"{element_name(keyword)} is missing or empty; SUV cannot be computed without it. "
-            "Correct the header or leave the exam out."
+            f"{_SUPPLY.get(keyword, '')}Correct the header or leave the exam out."
         )
     try:
         value = float(text)

@@ -24,6 +24,7 @@ from petct_ext.dicom.files.descriptions import description_facts
 from petct_ext.dicom.files.element_scan import scan_elements
 from petct_ext.dicom.files.identity import identity_words, without_identity
 from petct_ext.dicom.series.enhanced import flat_header, frame_positions, is_enhanced
+from petct_ext.errors import own_fault
 
 __all__ = [
     "NOT_DICOM",
@@ -202,6 +203,9 @@ class HeaderReader:
         except MemoryError:
             return UnreadFile(path, "out of memory", is_lasting=False)
         except Exception as error:  # pydicom lets many kinds through, RecursionError among them
+            if fault := own_fault(error):
+                reason = f"it could not be read ({fault}): a fault of petct_ext, please report it"
+                return UnreadFile(path, reason, is_lasting=False)
             return UnreadFile(path, f"damaged header ({type(error).__name__})")
 
     def _recognize(self, path: str, data: bytes) -> FileHeader | None:

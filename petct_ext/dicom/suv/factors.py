@@ -33,7 +33,9 @@ from petct_ext.dicom.suv.radiopharmaceutical import (
     injections,
     note_tracer,
 )
-from petct_ext.dicom.suv.uptake import injection_moment, scan_start
+from petct_ext.dicom.suv.scan_start import scan_start
+from petct_ext.dicom.suv.scan_times import CONTRADICTION, with_assumed_day
+from petct_ext.dicom.suv.uptake import imaging_start, injection_moment
 from petct_ext.dicom.suv.vendors import (
     PHILIPS_ACTIVITY,
     PHILIPS_AGREEMENT,
@@ -46,6 +48,7 @@ __all__ = ["SuvFactors", "suv_bw_factors"]
 
 
 _UNIT = "g/mL per stored unit"
+_LONGEST_BEFORE_INJECTION_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def suv_bw_factors(datasets: Sequence[pydicom.Dataset]) -> SuvFactors:
     if not datasets:
         raise InputDataError("a PET series without slices has no SUV.")
     audit = SuvAudit()
+    datasets = with_assumed_day(datasets, audit)
     _require_attenuation_correction(datasets, audit)
     if any(dataset.get("RadiopharmaceuticalInformationSequence") for dataset in datasets):
         note_tracer(injections(datasets), audit)
@@ -97,7 +101,8 @@ def suv_bw_factors(datasets: Sequence[pydicom.Dataset]) -> SuvFactors:
     if convert is None:
         raise InputDataError(
             f"{element_name('Units')} is {units or 'missing'!r}; SUV needs BQML, GML or Philips' "
-            "CNTS. Use another series of the exam."
+            "CNTS. Use another series of the exam, or supply a known suv_bw_factor "
+            "(--suv-overrides)."
         )
     audit.element("Units", units)
     factors = convert(datasets, audit)
@@ -153,11 +158,13 @@ def _from_bqml(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats:
         seconds, in_frame = np.full(len(datasets), uptake_s), np.ones(len(datasets))
     known: dict[float, float] = {}
     for uptake in set(seconds.tolist()):
+        # A scan may be started, and its values corrected to, seconds before the injection.
+        early = 2.0 ** (-min(uptake, 0.0) / half_life)
         known[uptake] = suv_bw_scale(
             patient_weight_kg=weight_kg,
-            injected_dose_bq=dose_bq,
+            injected_dose_bq=dose_bq * (1.0 if correction == "ADMIN" else early),
             half_life_s=half_life,
-            uptake_time_s=uptake,
+            uptake_time_s=max(uptake, 0.0),
             decay_correction="ADMIN" if correction == "ADMIN" else "START",
         )
     scale = np.array([known[uptake] for uptake in seconds.tolist()])
@@ -197,15 +204,23 @@ def _uptake_s(
     audit: SuvAudit,
 ) -> float:
     start = scan_start(datasets, half_life_s=half_life, audit=audit)
-    injected = injection_moment(datasets, start=start, nuclide=nuclide, audit=audit)
+    imaged = imaging_start(datasets, start)
+    injected = injection_moment(datasets, start=imaged, nuclide=nuclide, audit=audit)
     check_decay_factor(
         datasets,
         reference=injected if correction == "ADMIN" else start,
         half_life_s=half_life,
         audit=audit,
     )
+    audit.step("uptake time", (imaged - injected).total_seconds(), "s")
     uptake_s = (start - injected).total_seconds()
-    audit.step("uptake time", uptake_s, "s")
+    if imaged > start:
+        audit.step("time from injection to the decay reference", uptake_s, "s")
+    if uptake_s < -_LONGEST_BEFORE_INJECTION_S:
+        raise InputDataError(
+            f"the decay reference at {start:%H:%M:%S} is {-uptake_s / 60:.0f} min before the "
+            f"injection at {injected:%H:%M:%S}; {CONTRADICTION}"
+        )
     decay = 1.0 if correction == "ADMIN" else 2.0 ** (-uptake_s / half_life)
     audit.step("decay of the dose to the reference time", decay)
     return uptake_s
@@ -246,7 +261,8 @@ def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats
     if suv is None and activity is None:
         raise InputDataError(
             f"{element_name('Units')} is 'CNTS' without Philips' factors (7053,1000) or "
-            "(7053,1009); counts alone have no SUV. Use another series of the exam."
+            "(7053,1009); counts alone have no SUV. De-identification often removes them: export "
+            "the series again with private elements, or supply suv_bw_factor (--suv-overrides)."
         )
     correction = _decay_correction(datasets, audit)
     if suv is not None and correction != "NONE":
@@ -256,8 +272,8 @@ def _from_counts(datasets: Sequence[pydicom.Dataset], audit: SuvAudit) -> Floats
     if activity is None:
         raise InputDataError(
             f"{element_name('DecayCorrection')} is 'NONE' and Philips' activity factor (7053,1009) "
-            "is missing; the SUV factor (7053,1000) holds for decay-corrected counts only. "
-            "Leave the exam out."
+            "is missing; the SUV factor (7053,1000) holds for decay-corrected counts only. Export "
+            "the series again with private elements, or leave the exam out."
         )
     return activity * _from_bqml(datasets, audit)
 

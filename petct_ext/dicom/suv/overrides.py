@@ -27,6 +27,9 @@ class SuvOverrides:
         half_life_s: Radionuclide Half Life (0018,1075).
         injection_time: Radiopharmaceutical Start Time (0018,1072), ``HH:MM:SS`` on the clock of
             the scanner. The header's date-time (0018,1078) is ignored then.
+        height_m: Patient's Size (0010,1020), which the body mass index is checked with.
+        suv_bw_factor: what to multiply the rescaled values of all slices with, g/mL per stored
+            unit, in place of whatever the header would give.
 
     Raises:
         InputDataError: if a number is not positive or the time is no time of day.
@@ -36,6 +39,8 @@ class SuvOverrides:
     injected_dose_bq: float | None = None
     half_life_s: float | None = None
     injection_time: str | None = None
+    height_m: float | None = None
+    suv_bw_factor: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.given().items():
@@ -64,6 +69,7 @@ class SuvOverrides:
         lines = []
         for name, keyword, places in (
             ("weight_kg", "PatientWeight", datasets),
+            ("height_m", "PatientSize", datasets),
             ("injected_dose_bq", "RadionuclideTotalDose", items),
             ("half_life_s", "RadionuclideHalfLife", items),
             ("injection_time", "RadiopharmaceuticalStartTime", items),

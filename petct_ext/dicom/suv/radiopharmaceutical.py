@@ -6,6 +6,7 @@ half-lives of the Decay Data Evaluation Project (DDEP).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,24 @@ _NUCLIDES = (
     Nuclide("Zr-89", 282_280.0, ("63360001", "C-168A4"), (20 * _MINUTE_S, 14 * _DAY_S)),
     Nuclide("I-124", 360_806.0, ("40937006", "C-114A5"), (20 * _MINUTE_S, 14 * _DAY_S)),
 )
+# What SPECT measures: half-lives in s, to say so where a series claims to be a PET.
+_SINGLE_PHOTON = {
+    "Tc-99m": 21_624.0,
+    "I-123": 47_604.0,
+    "In-111": 242_326.0,
+    "Tl-201": 262_837.0,
+    "Ga-67": 281_768.0,
+    "Lu-177": 574_260.0,
+    "I-131": 692_902.0,
+}
+_ELEMENTS = {
+    "Tc": "technetium",
+    "I": "iodine",
+    "In": "indium",
+    "Tl": "thallium",
+    "Ga": "gallium",
+    "Lu": "lutetium",
+}
 _SYMBOLS = {
     "fluorine": "F",
     "fluor": "F",
@@ -124,11 +143,13 @@ def find_nuclide(items: Sequence[pydicom.Dataset], audit: SuvAudit) -> Nuclide:
         audit.element("RadionuclideCodeSequence", f"{code} {meaning}".strip())
         audit.step("nuclide", named.name)
         return named
+    _refuse_single_photon(math.nan, meaning)
     stated = common_number(items, "RadionuclideHalfLife")
     for nuclide in _NUCLIDES:
         if abs(stated / nuclide.half_life_s - 1) <= _HALF_LIFE_TOLERANCE:
             audit.step("nuclide, from the half-life", nuclide.name)
             return nuclide
+    _refuse_single_photon(stated, meaning)
     raise InputDataError(
         f"{element_name('RadionuclideHalfLife')} is {stated:g} s, which is none of "
         f"{', '.join(n.name for n in _NUCLIDES)}, and {element_name('RadionuclideCodeSequence')} "
@@ -210,6 +231,19 @@ def _nuclide_code(items: Sequence[pydicom.Dataset]) -> tuple[str, str]:
             f"({', '.join(sorted(codes))}); split the series."
         )
     return min(codes, default=""), min(meanings, default="")
+
+
+def _refuse_single_photon(half_life: float, meaning: str) -> None:
+    masses, words = re.findall(r"\d+", meaning), re.findall(r"[a-z]+", meaning.lower())
+    for name, stated in _SINGLE_PHOTON.items():
+        symbol, mass = name.rstrip("m").split("-")
+        is_named = mass in masses and any(w in (symbol.lower(), _ELEMENTS[symbol]) for w in words)
+        if is_named or abs(half_life / stated - 1) <= _HALF_LIFE_TOLERANCE:
+            raise InputDataError(
+                f"the nuclide is {name}, by {element_name('RadionuclideCodeSequence')} "
+                f"{meaning or 'nothing'!r} or its half-life: it emits single photons, so that this "
+                "is SPECT and not PET. There is nothing to correct; leave the exam out."
+            )
 
 
 def _by_name(meaning: str) -> Nuclide | None:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from petct_ext.dicom.files.header_values import (
     numbers,
     texts,
 )
-from petct_ext.dicom.suv.audit import element_name
+from petct_ext.dicom.suv.audit import SuvAudit, element_name
 from petct_ext.dicom.suv.vendors import SCAN_STARTS
 from petct_ext.errors import InputDataError
 
@@ -39,6 +39,7 @@ __all__ = [
     "scanner_zone",
     "series_moment",
     "vendor_scan_start",
+    "with_assumed_day",
 ]
 
 CONTRADICTION: Final = (
@@ -63,6 +64,60 @@ class Frame:
     reference_s: float
     duration_s: float
     decay_factor: float
+
+
+_DAYS = (
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "AcquisitionDateTime",
+    "FrameAcquisitionDateTime",
+    "DecayCorrectionDateTime",
+)
+_ANY_DAY = date(1900, 1, 1)
+_HALF_A_DAY_H = 12.0
+
+
+def with_assumed_day(
+    datasets: Sequence[pydicom.Dataset], audit: SuvAudit
+) -> Sequence[pydicom.Dataset]:
+    """Returns headers with a day, where de-identification has emptied all dates and left the times.
+
+    Times of day are enough for an SUV, since no exam takes half a day. A frame whose time of day is
+    more than half a day before that of the series was acquired after midnight.
+
+    Args:
+        datasets: headers of all slices; not changed.
+        audit: is told.
+
+    Returns:
+        ``datasets``, if any of them has a date; else copies with Series and Acquisition Date.
+    """
+    items = [i for d in datasets for i in d.get("RadiopharmaceuticalInformationSequence") or []]
+    is_dated = any(any(texts(datasets, keyword)) for keyword in _DAYS) or any(
+        texts(items, "RadiopharmaceuticalStartDateTime")
+    )
+    if is_dated or not any(texts(datasets, "AcquisitionTime") + texts(datasets, "SeriesTime")):
+        return datasets
+    audit.warn("all dates are empty: SUV was computed from times of day alone.")
+    private = vendor_scan_start(datasets)
+    day = private[2].date() if private else _ANY_DAY
+    series = texts(datasets, "SeriesTime")
+    dated = []
+    for dataset, began, acquired in zip(
+        datasets, series, texts(datasets, "AcquisitionTime"), strict=True
+    ):
+        copy = pydicom.Dataset({element.tag: element for element in dataset})
+        is_next = bool(began and acquired) and _hours(began) - _hours(acquired) > _HALF_A_DAY_H
+        # Assigning an attribute would change the element, which the original shares.
+        copy.add_new("SeriesDate", "DA", f"{day:%Y%m%d}")
+        copy.add_new("AcquisitionDate", "DA", f"{day + timedelta(days=int(is_next)):%Y%m%d}")
+        dated.append(copy)
+    return dated
+
+
+def _hours(text: str) -> float:
+    return parse_clock(text, element_name("AcquisitionTime")).total_seconds() / 3600
 
 
 def read_frames(datasets: Sequence[pydicom.Dataset]) -> list[Frame]:
@@ -160,10 +215,10 @@ def _moment(day: str, clock: str, prefix: str) -> datetime | None:
     if not (day and clock):
         return None
     name = element_name(f"{prefix}Date")
-    date = converted(DA, day)
-    if date is None:
+    on = converted(DA, day)
+    if on is None:
         raise InputDataError(f"{name} cannot be read as a date of DICOM; correct the header.")
-    return datetime.combine(date, datetime.min.time()) + parse_clock(
+    return datetime.combine(on, datetime.min.time()) + parse_clock(
         clock, element_name(f"{prefix}Time")
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,12 @@ from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.suv.plausibility import header_checks
 from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
+from petct_ext.dicom.volumes.nifti import NiftiUnits
 from petct_ext.dicom.volumes.nifti_pairs import (
     is_nifti,
+    manifest_checks,
     manifest_suv_factors,
     read_nifti_ct,
     read_nifti_pet,
@@ -167,22 +170,43 @@ def _read_pet(
         volume, said = read_nifti_pet(files)
         num_slices, units = volume.array.shape[2], str(said["pet_units"])
         find = partial(manifest_suv_factors, said, num_slices=num_slices, overrides=overrides)
+        check = partial(manifest_checks, said, overrides=overrides)
         audit: list[dict[str, Any]] = []
     else:
         volume = read_series(files)
         num_slices, units = volume.array.shape[2], str(volume.datasets[0].get("Units") or "unknown")
         audit = overrides.apply(volume.datasets)
         find = partial(suv_bw_factors, volume.datasets)
+        check = partial(header_checks, volume.datasets)
     try:
-        found = find()
+        found = _overridden(find, num_slices, overrides)
     except InputDataError as error:
         if suv == "required":
             raise
-        return _Pet(volume, units, SuvFactors(np.ones(num_slices), audit, []), str(error))
+        no_suv = SuvFactors(np.ones(num_slices), audit, [])
+        return _Pet(volume, units, no_suv, str(error), tuple(check(decide_suv=False)))
+    is_given = units in ("GML", NiftiUnits.SUVBW) or overrides.suv_bw_factor is not None
+    checks = tuple(check(decide_suv=not is_given))
     factors = found.factors.astype(np.float32)  # slices lie along the last axis
     array = np.multiply(volume.array, factors, out=_reusable(volume.array))
     suv_found = SuvFactors(found.factors, audit + found.audit, found.warnings)
-    return _Pet(replace(volume, array=array), SUV_BW, suv_found)
+    return _Pet(replace(volume, array=array), SUV_BW, suv_found, checks=checks)
+
+
+def _overridden(
+    find: Callable[[], SuvFactors], num_slices: int, overrides: SuvOverrides
+) -> SuvFactors:
+    """Returns what ``find`` gives, or the factor that was supplied with what it replaces."""
+    supplied = overrides.suv_bw_factor
+    if supplied is None:
+        return find()
+    try:
+        replaced: float | str = float(np.median(find().factors))
+    except InputDataError as error:
+        replaced = f"none: {error}"
+    line = {"override": "suv_bw_factor", "value": supplied, "instead_of": replaced}
+    note = f"the SUVbw factor {supplied:g} was supplied (--suv-overrides), not computed."
+    return SuvFactors(np.full(num_slices, supplied), [line], [note])
 
 
 def _reusable(array: FloatArray) -> FloatArray | None:

@@ -14,18 +14,27 @@ from typing import Any
 import numpy as np
 import pydicom
 
+from petct_ext.dicom.checks import Check
 from petct_ext.dicom.series.reader import SeriesVolume
 from petct_ext.dicom.suv.arithmetic import suv_bw_scale
 from petct_ext.dicom.suv.audit import SuvAudit
 from petct_ext.dicom.suv.body_size import body_weight_kg
 from petct_ext.dicom.suv.factors import SuvFactors
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.suv.plausibility import patient_checks
 from petct_ext.dicom.suv.radiopharmaceutical import find_nuclide, half_life_s, injected_dose_bq
 from petct_ext.dicom.volumes.nifti import NiftiUnits, read_nifti
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 
-__all__ = ["NEEDED_FOR_SUV", "is_nifti", "manifest_suv_factors", "read_nifti_ct", "read_nifti_pet"]
+__all__ = [
+    "NEEDED_FOR_SUV",
+    "is_nifti",
+    "manifest_checks",
+    "manifest_suv_factors",
+    "read_nifti_ct",
+    "read_nifti_pet",
+]
 
 NEEDED_FOR_SUV = (
     "weight_kg",
@@ -36,6 +45,7 @@ NEEDED_FOR_SUV = (
 )
 """What a manifest must give for a PET in Bq/mL."""
 
+_F18_HALF_LIFE_S = 6586.2
 _NO_OVERRIDES = SuvOverrides()
 
 
@@ -121,6 +131,28 @@ def manifest_suv_factors(
     ]
     lines.append({"step": "SUVbw factor", "value": factor, "unit": "g/mL per Bq/mL"})
     return SuvFactors(np.full(num_slices, factor), lines, warnings)
+
+
+def manifest_checks(
+    facts: Mapping[str, Any], *, overrides: SuvOverrides = _NO_OVERRIDES, decide_suv: bool
+) -> list[Check]:
+    """Checks weight, height and dose of a manifest against each other.
+
+    Args:
+        facts: ``weight_kg``, ``height_m``, ``injected_dose_bq`` and ``half_life_s``, each None or
+            missing if unknown.
+        overrides: values to use instead.
+        decide_suv: whether SUV is computed from them.
+    """
+    values = dict(facts) | overrides.given()
+    half_life = values.get("half_life_s")
+    is_f18 = half_life is not None and abs(half_life / _F18_HALF_LIFE_S - 1) < 0.01
+    return patient_checks(
+        weight_kg=values.get("weight_kg"),
+        height_m=values.get("height_m"),
+        dose_bq=values.get("injected_dose_bq") if is_f18 else None,
+        decide_suv=decide_suv,
+    )
 
 
 def _checked(values: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:

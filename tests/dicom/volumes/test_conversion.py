@@ -100,6 +100,32 @@ def test_all_overrides_reach_the_factor(tmp_path: Path) -> None:
     assert len([line for line in suv.audit if "override" in line]) == 4
 
 
+def test_supplied_factor_replaces_that_of_the_header_and_says_so(tmp_path: Path) -> None:
+    pet, _ = write_exam(tmp_path / "dicom", "1.2")
+    volume, suv = read_pet_suv(pet, overrides=SuvOverrides(suv_bw_factor=0.001))
+    assert volume.array.max() == pytest.approx(1.9)
+    (line,) = suv.audit
+    assert (line["override"], line["value"]) == ("suv_bw_factor", 0.001)
+    assert line["instead_of"] == pytest.approx(FACTOR, rel=1e-6)
+    assert "0.001 was supplied (--suv-overrides), not computed" in suv.warnings[0]
+
+
+def test_supplied_factor_serves_a_series_that_has_none(tmp_path: Path) -> None:
+    pet, _ = write_exam(tmp_path / "dicom", "1.2", Units="CNTS")
+    _, suv = read_pet_suv(pet, overrides=SuvOverrides(suv_bw_factor=0.5))
+    assert suv.factors[0] == 0.5
+    assert suv.audit[0]["instead_of"].startswith("none: Units (0054,1001) is 'CNTS' without")
+
+
+def test_implausible_header_is_held_back_until_a_person_accepts_it(tmp_path: Path) -> None:
+    pet, ct = write_exam(tmp_path / "dicom", "1.2", PatientWeight=9.0, slopes=[10.0] * 20)
+    with pytest.raises(InputDataError, match=r"\(0010,1030\) 9 kg .*--accept .*body_mass_index"):
+        convert_exam(pet, ct, tmp_path / "E1", how=HOW)
+    how = Preparation(HOW.grid, accepted=("body_mass_index", "dose_per_kg"))
+    record = convert_exam(pet, ct, tmp_path / "E1", how=how)
+    assert any("body mass index of 3.1" in warning for warning in record["warnings"])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
