@@ -8,9 +8,9 @@ a reader's labels stand beside the weak ones; --labels hybrid of a training uses
 
 --leave-out-flagged leaves out every exam with a check that is not fine and that nobody has
 accepted, or whose checks cannot be read; --leave-out NAME ... those in which one of the named
-checks is not fine. The datalist records which exams, why, and how many per check. The checks are those of
-exam.json and, where scripts/check_exams.py has run since, those of the quality page. Run it before
-this, for otherwise the alignment of PET and CT does not count.
+checks is not fine. The datalist records which exams, why, and how many per check. The checks are
+those of exam.json and, where scripts/check_exams.py has run since, those of the quality page. Run
+it before this, for otherwise the alignment of PET and CT does not count.
 
 Example:
     python scripts/make_datalist.py --work runs/mine
