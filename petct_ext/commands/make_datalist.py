@@ -6,6 +6,12 @@ With --no-labels all prepared exams are listed for prediction only. Exams whose 
 bundles/scan_model/configs/summary_code.json trains the fully supervised model. With --hand-labels
 a reader's labels stand beside the weak ones; --labels hybrid of a training uses both.
 
+--leave-out-flagged leaves out every exam with a check that is not fine and that nobody has
+accepted, or whose checks cannot be read; --leave-out NAME ... those in which one of the named
+checks is not fine. The datalist records which exams, why, and how many per check. The checks are
+those of exam.json and, where scripts/check_exams.py has run since, those of the quality page. Run
+it before this, for otherwise the alignment of PET and CT does not count.
+
 Example:
     python scripts/make_datalist.py --work runs/mine
     python scripts/make_datalist.py --work runs/mine --cohort my_cohort --out runs/mine/codes.json
@@ -50,8 +56,10 @@ def command(arguments: argparse.Namespace) -> None:
         other_labels=codes,
         hand_labels=hand,
         any_units=arguments.any_pet_units,
+        leave_out=[] if arguments.leave_out_flagged else arguments.leave_out,
     )
-    print(", ".join(f"{n} {name}" for name, n in sizes.items()) + f" -> {out}")
+    said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sizes.items())
+    print(f"{said} -> {out}")
 
 
 def main() -> NoReturn:
@@ -72,6 +80,13 @@ def main() -> NoReturn:
         help="summary codes that count as abnormal (default: 2 4 9)",
     )
     parser.add_argument("--hand-labels", type=Path, help="table of a reader's labels, added")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--leave-out-flagged", action="store_true", help="leave out exams with findings"
+    )
+    which.add_argument(
+        "--leave-out", nargs="+", metavar="CHECK", help="leave out exams by these checks only"
+    )
     parser.add_argument("--out", type=Path, help="default: WORK/datalist.json")
     add_ontology_option(parser)
     run(command, parser)

@@ -2,69 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 from tqdm import tqdm
 
-from petct_ext.cohort.exam_quality import LIVER_NOTE, find_flags, measure, read_volumes
+from petct_ext.cohort.exam_checks import (
+    CheckedExam,
+    checked_exam,
+    most_in_need_first,
+    write_check_table,
+)
+from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read_volumes
 from petct_ext.cohort.workers import run_in_processes
+from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.volumes.alignment import ALIGNMENT_CHECK, measure_alignment, require_itk
 from petct_ext.dicom.volumes.conversion import SUV_BW
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.errors import InputDataError
-from petct_ext.figures.exam_quality import draw_histograms, draw_thumbnails
+from petct_ext.figures.exam_quality import draw_thumbnails
 from petct_ext.files import make_folder, read_json, write_text
-from petct_ext.pages.inputs import embed, embed_figure
-from petct_ext.pages.rendering import KeyFigure, PageSection, render, rounded
+from petct_ext.pages.inputs import read_if_there
+from petct_ext.pages.quality_sections import (
+    NUMBER_COLUMNS,
+    ShownExam,
+    attention_section,
+    check_section,
+    left_out_section,
+    number_section,
+    picture_section,
+    protocol_section,
+    warning_section,
+)
+from petct_ext.pages.rendering import render
 from petct_ext.pages.run import read_run_facts
 from petct_ext.tables.contract import write_csv
-from petct_ext.tables.schemas import EXAMS, PREPARED, read_table
+from petct_ext.tables.schemas import EXAMS, PREPARED, SERIES, read_table
 
-__all__ = ["write_quality_page"]
+__all__ = ["AlignmentMethod", "write_quality_page"]
 
-_COLUMNS = {
-    "exam_id": "exam",
-    "flags": "look at",
-    "num_slices": "slices",
-    "slice_mm": "slice distance (mm)",
-    "pet_slices": "PET slices",
-    "pet_slice_mm": "PET slice (mm)",
-    "ct_slices": "CT slices",
-    "ct_slice_mm": "CT slice (mm)",
-    "overlap": "PET length covered by CT",
-    "activity_in_body": "PET activity in CT body",
-    "bone_behind_mm": "bone behind middle (mm)",
-    "largest_value": "largest value",
-    "liver_suv": "liver-like SUV",
-}
+AlignmentMethod: TypeAlias = Literal["itk", "none"]
+
 # further columns of quality.csv
-_OTHERS = ("pet_units", "pet_pixel_mm", "ct_pixel_mm", "liver_ml", "warnings", "problem")
+_OTHERS = (
+    *("pet_units", "pet_pixel_mm", "ct_pixel_mm", "liver_ml", "warnings", "problem"),
+    *("num_not_fine", "num_not_measured"),
+)
+_DAMAGED = f"{RECORD} is damaged"
 
 
-class _Look(NamedTuple):
-    """What one exam gives to the page."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one exam gives to the page; ``record`` is empty if it cannot be read."""
 
+    exam: CheckedExam
     row: dict[str, Any]
+    record: Mapping[str, Any]
     picture: bytes
 
 
-def write_quality_page(work: Path, *, num_pictures: int = 200, workers: int = 0) -> pd.DataFrame:
-    """Writes ``quality/index.html`` and ``quality/quality.csv``.
+def write_quality_page(
+    work: Path, *, num_pictures: int = 200, workers: int = 0, alignment: AlignmentMethod = "none"
+) -> pd.DataFrame:
+    """Writes ``quality/index.html``, ``quality/quality.csv`` and ``quality/checks.csv``.
 
     Args:
         work: the work folder with ``exams.csv``, ``prepared.csv`` and ``volumes/``.
         num_pictures: exams to show; those with something to look at come first.
         workers: processes; 0 is this one alone.
+        alignment: ``itk`` measures whether PET and CT lie on each other by mutual information,
+            which takes some seconds per exam and 500 MB per process; ``none`` says on the page
+            that it was not measured.
 
     Returns:
         One row per prepared exam: see :func:`~petct_ext.cohort.exam_quality.measure`, with
-        ``flags`` and ``warnings``, each joined to one text.
+        ``flags`` and ``warnings``, each joined to one text, ``num_not_fine`` and
+        ``num_not_measured``.
 
     Raises:
-        InputDataError: if a table is missing, or no exam is prepared.
+        InputDataError: if a table is missing, no exam is prepared, or ITK is not installed.
         OutputError: if the page cannot be written.
     """
     exams = read_table(work / "exams.csv", EXAMS)
@@ -72,95 +92,95 @@ def write_quality_page(work: Path, *, num_pictures: int = 200, workers: int = 0)
     ready = sorted(prepared[prepared.status == "ok"].exam_id)
     if not ready:
         raise InputDataError(f"{work / 'prepared.csv'} has no exam that is ready; see its reasons.")
+    if alignment == "itk":
+        require_itk()
     folder = make_folder(work / "quality")
-    found = run_in_processes(
-        partial(_look_at, volumes=(work / "volumes").resolve()),
-        ready,
-        workers=workers,
-        lost=_lost,
-    )
+    look_at = partial(_look_at, volumes=(work / "volumes").resolve(), alignment=alignment)
+    found = run_in_processes(look_at, ready, workers=workers, lost=_lost)
     bar = tqdm(found, total=len(ready), desc="looking at exams", unit="exam", disable=None)
-    looks = sorted(bar, key=_by_exam)
-    rows = pd.DataFrame([look.row for look in looks]).reindex(columns=[*_COLUMNS, *_OTHERS])
+    looks = sorted(bar, key=lambda look: most_in_need_first(look.exam))
+    rows = pd.DataFrame([look.row for look in looks])
+    rows = rows.reindex(columns=[*NUMBER_COLUMNS, *_OTHERS]).sort_values("exam_id")
     write_csv(rows, folder / "quality.csv")
+    write_check_table([look.exam for look in looks], work)
+    series = read_if_there(work / "series.csv", SERIES)
+    write_text(
+        folder / "index.html", _page(work, looks, rows, (exams, prepared, series), num_pictures)
+    )
+    return rows
+
+
+def _page(
+    work: Path,
+    looks: list[_Look],
+    rows: pd.DataFrame,
+    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None],
+    num_pictures: int,
+) -> str:
+    exams, prepared, series = tables
+    checked = [look.exam for look in looks]
+    records = {look.exam.exam_id: look.record for look in looks if look.record}
+    shown = [ShownExam(look.exam, look.row, look.picture) for look in looks if look.picture]
     sections = [
-        _picture_section(looks, num_pictures),
-        _left_out_section(exams, prepared),
-        _number_section(rows),
-        PageSection("warnings", "Warnings", {"rows": rows.loc[rows.warnings.fillna("") != ""]}),
+        attention_section(checked, exams, prepared),
+        check_section(checked),
+        picture_section(shown[:num_pictures], len(looks)),
+        protocol_section(exams, series, records),
+        left_out_section(exams, prepared),
+        number_section(rows),
+        warning_section(rows),
     ]
-    page = render(
+    return render(
         "quality.html",
         sections,
         title="Exams: quality of what was prepared",
         is_artificial=read_run_facts(work).is_artificial,
     )
-    write_text(folder / "index.html", page)
-    return rows
 
 
-def _by_exam(look: _Look) -> str:
-    return str(look.row["exam_id"])
-
-
-def _look_at(exam_id: str, *, volumes: Path) -> _Look:
+def _look_at(exam_id: str, *, volumes: Path, alignment: AlignmentMethod) -> _Look:
     folder = volumes / exam_id
     try:
-        record, exam = read_json(folder / RECORD), read_volumes(folder)
-        row = measure(exam, record)
-        flags, warnings = find_flags(row), list(record["warnings"])
-        picture = draw_thumbnails(exam, is_suv=record["pet_units"] == SUV_BW)
+        record, volume = read_json(folder / RECORD), read_volumes(folder)
+        row = measure(volume, record)
+        exam = checked_exam(exam_id, record, _checks_of_volumes(volume, row, alignment))
+        warnings = list(record["warnings"])
+        picture = draw_thumbnails(volume, is_suv=record["pet_units"] == SUV_BW)
+        if record["no_suv_because"]:
+            warnings.append(f"no SUV: {record['no_suv_because']}")
     except (InputDataError, KeyError, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, InputDataError) else f"{RECORD} is damaged"
-        return _lost(exam_id, f"{reason}; run scripts/prepare_exams.py --verify.")
-    if record["no_suv_because"]:
-        warnings.append(f"no SUV: {record['no_suv_because']}")
-    joined = {"flags": "; ".join(flags), "warnings": "; ".join(warnings)}
-    return _Look({"exam_id": exam_id, **row, **joined, "problem": ""}, picture)
+        reason = str(error).rstrip(".") if isinstance(error, InputDataError) else _DAMAGED
+        is_told = "scripts/" in reason
+        return _lost(
+            exam_id, reason if is_told else f"{reason}; run scripts/prepare_exams.py --verify"
+        )
+    return _Look(exam, _row(exam, row, warnings), record, picture)
+
+
+def _row(exam: CheckedExam, row: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
+    return {
+        "exam_id": exam.exam_id,
+        **row,
+        "flags": "; ".join(exam.findings()),
+        "warnings": "; ".join(warnings),
+        "num_not_fine": len(exam.named(CheckState.NOT_FINE)),
+        "num_not_measured": len(exam.named(CheckState.NOT_MEASURED)),
+        "problem": exam.problem,
+    }
+
+
+def _checks_of_volumes(
+    volume: ExamVolumes, row: Mapping[str, Any], alignment: AlignmentMethod
+) -> list[Check]:
+    flags = find_flags(row)
+    state = CheckState.NOT_FINE if flags else CheckState.FINE
+    found = [Check("appearance", state, "; ".join(flags) or "nothing is unusual")]
+    if alignment == "itk":
+        return [*found, measure_alignment(volume.pet, volume.ct, volume.spacing_mm).to_check()]
+    text = "it was not asked for: run scripts/check_exams.py --alignment itk"
+    return [*found, Check(ALIGNMENT_CHECK, CheckState.NOT_MEASURED, text, unit="mm")]
 
 
 def _lost(exam_id: str, reason: str) -> _Look:
-    return _Look({"exam_id": exam_id, "flags": reason, "problem": reason}, b"")
-
-
-def _picture_section(looks: Sequence[_Look], num_pictures: int) -> PageSection:
-    """The pictures; exams with something to look at come first."""
-    flagged = [look for look in looks if look.row["flags"]]
-    others = [look for look in looks if not look.row["flags"]]
-    shown = [look for look in [*flagged, *others] if look.picture][:num_pictures]
-    figures = (
-        KeyFigure("exams prepared", str(len(looks)), f"{len(shown)} shown"),
-        KeyFigure("to look at", str(len(flagged)), "something is unusual"),
-    )
-    pictures = [{"source": embed(of.picture, "image/jpeg"), **of.row} for of in shown]
-    data = {"shown": pictures, "num_exams": len(looks)}
-    return PageSection("exams", "Exams", data, figures)
-
-
-def _left_out_section(exams: pd.DataFrame, prepared: pd.DataFrame) -> PageSection:
-    bad = prepared[prepared.status != "ok"]
-    unknown = exams[~exams.exam_id.isin(prepared.exam_id)]
-    rows = [{"exam": r["exam_id"], "reason": r["reason"]} for r in bad.to_dict("records")]
-    rows += [
-        {"exam": exam, "reason": "indexed after the last run of scripts/prepare_exams.py"}
-        for exam in unknown.exam_id
-    ]
-    counts = pd.Series([row["reason"] for row in rows], dtype=object).value_counts()
-    common = [{"exams": int(n), "reason": reason} for reason, n in counts.items()]
-    figure = KeyFigure("left out", str(len(rows)), f"of {len(exams)} exams found")
-    return PageSection("left-out", "Left out", {"rows": rows, "common": common}, (figure,))
-
-
-def _number_section(rows: pd.DataFrame) -> PageSection:
-    liver = rows["liver_suv"].dropna().astype(float)
-    value = rounded(float(liver.median()), 2) if len(liver) else "not found"
-    figure = KeyFigure("liver-like SUV", value, f"median of {len(liver)} exams")
-    data = {
-        "histograms": embed_figure(draw_histograms(rows)),
-        "liver_note": LIVER_NOTE,
-        "rows": rows.astype(
-            {"liver_suv": float, "activity_in_body": float, "bone_behind_mm": float}
-        ),
-        "columns": _COLUMNS,
-    }
-    return PageSection("numbers", "Numbers", data, (figure,))
+    exam = CheckedExam(exam_id, problem=reason.rstrip("."))
+    return _Look(exam, _row(exam, {}, []), {}, b"")

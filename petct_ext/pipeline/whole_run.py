@@ -77,6 +77,7 @@ def _prepare(plan: RunPlan) -> Step:
 
 def _check_exams(plan: RunPlan) -> Step:
     work, options = plan.work, ["--pictures", plan.profile.pictures, "--workers", plan.workers]
+    options += ["--alignment", "none"]  # ITK would take longer than the demonstration
     return Step(
         "check_exams",
         "Draw the prepared exams on a page to check",

@@ -9,6 +9,7 @@ from petct_ext.tables.contract import Column, Kind, Schema, read_table, write_ta
 __all__ = [
     "ACCEPTED",
     "ANNOTATIONS",
+    "CHECKS",
     "EXAMS",
     "HAND_LABELS",
     "IDENTIFIERS",
@@ -177,6 +178,21 @@ ACCEPTED = _schema(
     reason=_MAYBE_TEXT,
 )
 """Implausible findings that a person has looked at and accepts, one row per exam and check."""
+
+CHECKS = _schema(
+    "checks of exams",
+    key=("exam_id", "check"),
+    exam_id=_TEXT,
+    check=_TEXT,
+    state=Column(choices=("fine", "not fine", "not measured")),
+    text=Column(filled=False),
+    is_hard=Column(Kind.BINARY),
+    accepted=Column(Kind.BINARY),
+    value=_MAYBE_NUMBER,
+    unit=_MAYBE_TEXT,
+)
+"""What was checked about prepared exams, one row per exam and check; see
+:class:`petct_ext.dicom.checks.Check`."""
 
 MENTIONS = _schema(
     "mentions",

@@ -17,6 +17,7 @@ from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json, write_json
 from petct_ext.ontology import RegionOntology
 from petct_ext.scan.data.checks import require_exams
+from petct_ext.scan.data.flagged import find_flagged
 from petct_ext.tables.schemas import LABELS, PREPARED, SPLITS, read_table
 
 __all__ = [
@@ -179,6 +180,7 @@ def build_datalist(
     other_labels: Mapping[str, Mapping[str, float]] | None = None,
     hand_labels: Mapping[str, Mapping[str, float]] | None = None,
     any_units: bool = False,
+    leave_out: Sequence[str] | None = None,
 ) -> dict[str, int]:
     """Joins prepared exams, splits and labels into a datalist.
 
@@ -194,16 +196,20 @@ def build_datalist(
         hand_labels: a reader's labels by exam and region, kept apart from the weak ones; see
             :func:`petct_ext.cohort.reader_labels.hand_labels_by_exam`.
         any_units: see :func:`usable_exams`.
+        leave_out: names of checks; exams in which one is not fine are left out, which the datalist
+            records under ``left_out``. An empty sequence means every check, None leaves all in; see
+            :func:`petct_ext.scan.data.flagged.find_flagged`.
 
     Returns:
-        The number of exams in each section.
+        The number of exams in each section and, with ``leave_out``, ``"left_out as flagged"``.
 
     Raises:
-        InputDataError: if a table is missing or broken, a column is no region, or a section
-            would be empty.
+        InputDataError: if a table is missing or broken, a column is no region, a name in
+            ``leave_out`` is not a check, or a section would be empty.
         OutputError: if the datalist cannot be written.
     """
     prepared = usable_exams(read_table(work / "prepared.csv", PREPARED), any_units=any_units)
+    prepared, left_out = _without_flagged(prepared, work, leave_out)
     splits = read_table(work / "splits.csv", SPLITS) if labels else _all_test(prepared)
     joined = prepared.merge(splits, on="exam_id", validate="one_to_one")
     by_exam: Mapping[str, Mapping[str, float]] = {}
@@ -227,8 +233,24 @@ def build_datalist(
             "see prepared.csv for the reasons of failure."
         )
     note = "weak labels from reports, not truth" if labels is not None else "no labels"
-    write_json(path, {"labels_are": note, **sections})
-    return sizes
+    write_json(path, {"labels_are": note, **left_out, **sections})
+    return sizes | {f"{name} as flagged": of["num_exams"] for name, of in left_out.items()}
+
+
+def _without_flagged(
+    prepared: pd.DataFrame, work: Path, leave_out: Sequence[str] | None
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Returns the exams that stay, and what the datalist says of the others."""
+    if leave_out is None:
+        return prepared, {}
+    flagged = find_flagged(work, list(prepared.exam_id), leave_out)
+    stay = prepared[~prepared.exam_id.isin(list(flagged.reasons))]
+    if stay.empty and flagged.reasons:
+        exam, reason = next(iter(flagged.reasons.items()))
+        raise InputDataError(
+            f"all {len(flagged.reasons)} exams would be left out as flagged, e.g. {exam}: {reason}."
+        )
+    return stay, {"left_out": flagged.record}
 
 
 def _require_regions(path: Path, columns: Sequence[str], ontology: RegionOntology) -> None:
