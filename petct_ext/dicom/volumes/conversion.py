@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from petct_ext import __version__
 from petct_ext.arrays import FloatArray
 from petct_ext.dicom.checks import Check, find_problems, require_acceptable
 from petct_ext.dicom.files.decoding import AIR_HU
-from petct_ext.dicom.series.reader import SeriesVolume, read_series
+from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
 from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
 from petct_ext.dicom.volumes.nifti_pairs import (
     is_nifti,
@@ -28,7 +29,7 @@ from petct_ext.dicom.volumes.nifti_pairs import (
     read_nifti_ct,
     read_nifti_pet,
 )
-from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample
+from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
 
@@ -125,13 +126,19 @@ class AlignedExam:
 
 @dataclass(frozen=True, slots=True)
 class _Pet:
-    """A PET volume with its units and how they came about."""
+    """A PET series with its units and how they came about."""
 
-    volume: SeriesVolume
+    series: OpenSeries | SeriesVolume
     units: str
     suv: SuvFactors
     problem: str = ""  # why there is no SUV
     checks: tuple[Check, ...] = ()  # of what the header, or the manifest, says
+
+    def planes(self) -> Iterator[FloatArray]:
+        """Yields the slices (X, Y) in ``units``."""
+        factors = self.suv.factors.astype(np.float32)
+        for plane, factor in zip(self.series.planes(), factors, strict=True):
+            yield np.multiply(plane, factor, out=plane) if self.units == SUV_BW else plane
 
 
 def read_pet_suv(
@@ -151,38 +158,39 @@ def read_pet_suv(
         InputDataError: see :func:`~petct_ext.dicom.series.reader.read_series` and
             :func:`~petct_ext.dicom.suv.factors.suv_bw_factors`.
     """
-    pet = _read_pet(files, overrides=overrides)
-    return pet.volume, pet.suv
+    pet = _open_pet(files, overrides=overrides)
+    volume = pet.series.load() if isinstance(pet.series, OpenSeries) else pet.series
+    factors = pet.suv.factors.astype(np.float32)  # slices lie along the last axis
+    array = np.multiply(volume.array, factors, out=_reusable(volume.array))
+    return replace(volume, array=array), pet.suv
 
 
-def _read_pet(
+def _open_pet(
     files: Sequence[Path], *, suv: SuvMode = "required", overrides: SuvOverrides = _NO_OVERRIDES
 ) -> _Pet:
-    """Reads a PET series in SUVbw or, if that is optional and impossible, in its own units.
+    """Opens a PET series in SUVbw or, if that is optional and impossible, in its own units.
 
     Raises:
         InputDataError: as :func:`read_pet_suv`; for want of a SUV only if it is required.
     """
+    series: OpenSeries | SeriesVolume
     if is_nifti(files):
-        volume, said = read_nifti_pet(files)
-        num_slices, units = volume.array.shape[2], str(said["pet_units"])
-        find = partial(manifest_suv_factors, said, num_slices=num_slices, overrides=overrides)
+        series, said = read_nifti_pet(files)
+        units = str(said["pet_units"])
+        find = partial(manifest_suv_factors, said, num_slices=series.shape[2], overrides=overrides)
         audit: list[dict[str, Any]] = []
     else:
-        volume = read_series(files)
-        num_slices, units = volume.array.shape[2], str(volume.datasets[0].get("Units") or "unknown")
-        audit = overrides.apply(volume.datasets)
-        find = partial(suv_bw_factors, volume.datasets)
+        series = open_series(files)
+        units = str(series.datasets[0].get("Units") or "unknown")
+        audit = overrides.apply(series.datasets)
+        find = partial(suv_bw_factors, series.datasets)
     try:
         found = find()
     except InputDataError as error:
         if suv == "required":
             raise
-        return _Pet(volume, units, SuvFactors(np.ones(num_slices), audit, []), str(error))
-    factors = found.factors.astype(np.float32)  # slices lie along the last axis
-    array = np.multiply(volume.array, factors, out=_reusable(volume.array))
-    suv_found = SuvFactors(found.factors, audit + found.audit, found.warnings)
-    return _Pet(replace(volume, array=array), SUV_BW, suv_found)
+        return _Pet(series, units, SuvFactors(np.ones(series.shape[2]), audit, []), str(error))
+    return _Pet(series, SUV_BW, SuvFactors(found.factors, audit + found.audit, found.warnings))
 
 
 def _reusable(array: FloatArray) -> FloatArray | None:
@@ -248,26 +256,25 @@ def read_exam(
         InputDataError: if one cannot be read, they do not overlap, there is no SUV although it is
             required, or values are not finite, constant or implausible.
     """
-    pet = _read_pet(pet_files, suv=how.suv, overrides=how.overrides)
-    ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else read_series(ct_files)
+    pet = _open_pet(pet_files, suv=how.suv, overrides=how.overrides)
+    ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else open_series(ct_files)
     target = common_grid(
-        (pet.volume.array.shape, pet.volume.affine),
-        (ct.array.shape, ct.affine),
+        (pet.series.shape, pet.series.affine),
+        (ct.shape, ct.affine),
         in_plane=how.grid.in_plane,
         field_of_view_mm=how.grid.field_of_view_mm,
         slice_mm=how.grid.slice_mm,
     )
-    originals = {"pet": _grid_of(pet.volume), "ct": _grid_of(ct)}
-    warnings = [f"PET: {w}" for w in (*pet.volume.warnings, *pet.suv.warnings)]
+    originals = {"pet": _grid_of(pet.series), "ct": _grid_of(ct)}
+    uptake = resample_planes(pet.planes(), pet.series.shape, pet.series.affine, target, outside=0.0)
+    clipped = ClippedPlanes(ct.planes(), HU_RANGE)
+    hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
+    warnings = [f"PET: {w}" for w in (*pet.series.warnings, *pet.suv.warnings)]
     warnings += [f"CT: {w}" for w in ct.warnings]
-    # before they are averaged: metal must not spread
-    clipped = np.clip(ct.array, *HU_RANGE, out=_reusable(ct.array))
-    hu = resample(clipped, ct.affine, target, outside=AIR_HU)
-    del ct, clipped  # by far the largest array
-    uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
+    pixel_checks = [*pet.series.checks, *ct.checks, clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    checks = [*pet.checks]
+    checks = [*pet.checks, *pixel_checks]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
@@ -284,8 +291,8 @@ def read_exam(
     return AlignedExam(uptake, hu, target, facts)
 
 
-def _grid_of(volume: SeriesVolume) -> dict[str, Any]:
-    return {"shape": list(volume.array.shape), "affine": volume.affine.tolist()}
+def _grid_of(series: OpenSeries | SeriesVolume) -> dict[str, Any]:
+    return {"shape": list(series.shape), "affine": series.affine.tolist()}
 
 
 def _require_plausible(uptake: FloatArray, hu: FloatArray, *, is_suv: bool) -> float:
