@@ -79,8 +79,10 @@ def _with_sign(stored: StoredArray, bits: int, header: pydicom.Dataset) -> Store
     extended = _sign_extended(stored, bits)
     if str(header.get("Modality")) == "CT":
         slope, intercept = (float(header.get(k) or 0) for k in ("RescaleSlope", "RescaleIntercept"))
-        lowest = float(extended.min())
-        darkest = float(extended[extended != lowest].min(initial=0)) * slope + intercept
+        corners = extended[[0, 0, -1, -1], [0, -1, 0, -1]]
+        has_filling = bool((corners == extended.min()).all())  # outside the circle
+        inside = extended[extended != corners[0]] if has_filling else extended
+        darkest = float(inside.min(initial=0)) * slope + intercept
         if darkest < _FAR_BELOW_AIR_HU:
             raise InputDataError(
                 f"its values run up to {int(stored.max())}, beyond {bits} signed bits (0028,0101); "

@@ -19,13 +19,9 @@ from petct_ext.dicom.files.stored_bits import StoredArray
 
 __all__ = ["PixelCounts"]
 
-_SIGN_BIT = 1 << 15
-# Slices whose scale is below this share of the largest hold noise only, whose negative values may
-# be as large as their positive ones.
-_NOISE_SCALE = 0.1
-_HOT = _SIGN_BIT // 4
-# Values of a wrong sign: small negative ones, turned to the top of the range, beside values near 0.
-_NEAR_TOP, _NEAR_ZERO = 65_536 - 8192, 8192
+# Slices whose scale is below this share of the largest may hold noise only, whose negative values
+# are as large as its positive ones; where the sign is wrong, it is so in the hottest slice too.
+_NOISE_SCALE = 0.5
 _LEAST_SHARE_NEAR_TOP = 1e-3  # noise fills the air; the hottest eighth of a range is a few voxels
 # The largest value of a slice is reached once, by scaling to it; in a plateau of more than nine
 # voxels (3 x 3) on average the tops were cut off.
@@ -37,9 +33,9 @@ _LARGEST_SHARE_BELOW_AIR = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _SliceCounts:
-    scale: float  # value of the sign bit, in the units of the series
+    scale: float  # the largest value that can be stored, in the units of the series
     wrapped: int = 0  # negative among hot ones
-    near_top: int = 0
+    near_top: int = 0  # in the highest eighth of the range
     below_top: int = 0  # between the near top and half of the range
     isolated: int = 0  # near the top with a neighbor near zero
     contradiction: str = ""
@@ -77,7 +73,7 @@ class PixelCounts:
                 0.0, below_air=_count_below_air(stored, slope, intercept)
             )
         elif self.modality == "PT":
-            self.slices[number] = _count_pet(stored, header, scale=abs(slope) * _SIGN_BIT)
+            self.slices[number] = _count_pet(stored, header, slope=abs(slope))
 
     def checks(self) -> list[Check]:
         """Judges the slices that were counted.
@@ -109,9 +105,9 @@ class PixelCounts:
         is_gap = sum(one.below_top for one in counts) < near_top / 10
         if is_many and is_gap and sum(one.isolated for one in counts) > near_top / 2:
             text = (
-                f"{near_top} values of the PET lie just below 65536 beside values near 0; Pixel "
-                "Representation (0028,0103) is 0, and the values look signed (1): noise below 0 "
-                "would be the hottest"
+                f"{near_top} values of the PET lie at the end of the range of Bits Stored "
+                "(0028,0101) beside values near 0; Pixel Representation (0028,0103) is 0, and the "
+                "values look signed (1): noise below 0 would be the hottest"
             )
             return Check(name, CheckState.NOT_FINE, text, is_hard=True, value=float(near_top))
         return Check(name, CheckState.FINE, "the sign of the stored values of the PET is right")
@@ -152,45 +148,43 @@ def _count_below_air(stored: StoredArray, slope: float, intercept: float) -> int
     return int(((stored < limit) & (stored != lowest)).sum())
 
 
-def _count_pet(stored: StoredArray, header: pydicom.Dataset, *, scale: float) -> _SliceCounts:
+def _count_pet(stored: StoredArray, header: pydicom.Dataset, *, slope: float) -> _SliceCounts:
     bits = min(int(header.get("BitsStored") or 16), 8 * stored.dtype.itemsize)
     is_signed = np.issubdtype(stored.dtype, np.signedinteger)
-    low, high = int(stored.min()), int(stored.max())
-    limit = (1 << (bits - 1 if is_signed else bits)) - 1
+    low, high, full = int(stored.min()), int(stored.max()), 1 << bits
+    limit = (full // 2 if is_signed else full) - 1
     at_limit = int((stored == limit).sum()) if high == limit else 0
-    if bits != 16:
-        return _SliceCounts(scale, at_limit=at_limit)
     if is_signed and low < 0:
         return _SliceCounts(
-            scale,
-            wrapped=_count_wrapped(stored),
-            contradiction=_contradiction(stored, header),
+            slope * limit,
+            wrapped=_count_wrapped(stored, full),
+            contradiction=_contradiction(stored, header, full),
             at_limit=at_limit,
         )
-    if not is_signed and high >= _NEAR_TOP:
-        top = stored >= _NEAR_TOP
-        beside = _beside(stored < _NEAR_ZERO)
+    if not is_signed and high >= full // 8 * 7:
+        # Small negative values of a wrong sign lie at the end of the range, beside values near 0.
+        top = stored >= full // 8 * 7
         return _SliceCounts(
-            scale,
+            slope * limit,
             near_top=int(top.sum()),
-            below_top=int(((stored >= _SIGN_BIT) & ~top).sum()),
-            isolated=int((top & beside).sum()),
+            below_top=int(((stored >= full // 2) & ~top).sum()),
+            isolated=int((top & _beside(stored < full // 8)).sum()),
             at_limit=at_limit,
         )
-    return _SliceCounts(scale, at_limit=at_limit)
+    return _SliceCounts(slope * limit, at_limit=at_limit)
 
 
-def _count_wrapped(stored: StoredArray) -> int:
+def _count_wrapped(stored: StoredArray, full: int) -> int:
     """Counts negative values beside one higher by half the range, or with hot ones all around.
 
-    An image is smooth: next to a voxel beyond 32767 lies one a little below it, and a step from
-    there to -32768 is larger than any that the image has.
+    An image is smooth: next to a voxel beyond the largest signed value lies one a little below it,
+    and a step from there to the smallest is larger than any that the image has.
     """
-    wide = np.pad(stored.astype(np.int32), 1, mode="edge")
+    wide = np.pad(stored.astype(np.int64), 1, mode="edge")
     center = wide[1:-1, 1:-1]
     around = (wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:])
-    steps = [neighbor - center > _SIGN_BIT for neighbor in around]
-    hot = [(neighbor >= _HOT) | (neighbor < -_HOT) for neighbor in around]
+    steps = [neighbor - center > full // 2 for neighbor in around]
+    hot = [(neighbor >= full // 4) | (neighbor < -full // 4) for neighbor in around]
     is_wrapped = np.logical_or.reduce(steps) | np.logical_and.reduce(hot)
     return int(((center < 0) & is_wrapped).sum())
 
@@ -201,10 +195,11 @@ def _beside(mask: np.ndarray) -> np.ndarray:
     return found
 
 
-def _contradiction(stored: StoredArray, header: pydicom.Dataset) -> str:
-    """Says if Smallest and Largest Image Pixel Value hold for the values as unsigned ones only."""
+def _contradiction(stored: StoredArray, header: pydicom.Dataset, full: int) -> str:
+    """Says if Largest Image Pixel Value is that of the values as unsigned ones."""
     said = _pixel_limit(header, 0x00280107)
-    if said is None or said < _SIGN_BIT or int((stored.astype(np.int64) & 0xFFFF).max()) != said:
+    unsigned = stored.astype(np.int64) & (full - 1)
+    if said is None or said < full // 2 or int(unsigned.max()) != said:
         return ""
     return (
         f"Largest Image Pixel Value (0028,0107) of the PET is {said}, as its values are if they "
