@@ -1,19 +1,25 @@
 """Times one exam from DICOM to a volume, and back from the prepared volume, side by side.
 
-The exam is artificial: 210 CT slices of 512 x 512 and 210 PET slices of 128 x 128, uncompressed.
-Every way runs in a process of its own, on one thread, in turn for several rounds. Seconds are
-medians of CPU time, which other work on the machine disturbs least, and of time on the clock;
-memory is the peak above what is in use after the imports. OpenCV (the authors' way), ITK (MONAI's
-stock reader) and SimpleITK are left out where they are not installed:
+The exam is artificial: 210 CT slices of 512 x 512 and 210 PET slices of 128 x 128, uncompressed,
+unless sizes are given. With --before every way of petct_ext runs a second time, in turn, with the
+package of another checkout of this repository. Every way runs in a process of its own, on one
+thread, in turn for several rounds. Seconds are medians of CPU time, which other work on the machine
+disturbs least, and of time on the clock; memory is the peak above what is in use after the imports,
+and the peak resident memory of the process with interpreter and libraries. OpenCV (the authors'
+way), ITK (MONAI's stock reader) and SimpleITK are left out where they are not installed:
 pip install opencv-python-headless itk SimpleITK
 
 Example:
     python benchmarks/exam_reading.py --rounds 3
+    git worktree add /tmp/before HEAD~1
+    python benchmarks/exam_reading.py --slices 441 --pet-slices 545 --pet-side 168 --ways index
+        prepare ours_written --before /tmp/before
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -33,7 +39,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 Read = Callable[[], Any]
 
 
-def make_exam(folder: Path, *, num_slices: int) -> None:
+def make_exam(folder: Path, *, ct_slices: int, pet_slices: int, pet_side: int) -> None:
     from petct_ext.synthetic.diseases import sample_patients
     from petct_ext.synthetic.phantoms.dicom_encoding import new_study
     from petct_ext.synthetic.phantoms.dicom_files import write_ct_series, write_pet_series
@@ -42,18 +48,24 @@ def make_exam(folder: Path, *, num_slices: int) -> None:
     rng = np.random.default_rng(0)
     patient = sample_patients(1, seed=0)[0]
     study = new_study(patient, patient.exams[0], seed=0)
-    for kind, size, mm in (("ct", 512, 0.9765625), ("pet", 128, 5.46875)):
+    length_mm = 3.27 * min(ct_slices, pet_slices)
+    for kind, size, mm, num_slices in (
+        ("ct", 512, 0.9765625, ct_slices),
+        ("pet", pet_side, 700 / pet_side, pet_slices),
+    ):
         corner = -(size - 1) * mm / 2
-        grid = VoxelGrid((size, size, num_slices), (mm, mm, 3.27), (corner, corner, 0.0))
+        spacing = (mm, mm, length_mm / num_slices)
+        grid = VoxelGrid((size, size, num_slices), spacing, (corner, corner, 0.0))
         x = np.linspace(-1, 1, size, dtype=np.float32)
         body = (x[:, None] / 0.7) ** 2 + (x[None] / 0.5) ** 2 < 1
-        noise = rng.normal(0, 0.1, grid.shape).astype(np.float32)
+        values = rng.standard_normal(grid.shape, dtype=np.float32)
         if kind == "ct":
-            values = np.where(body[..., None], 40, -1000) + 100 * noise
-            write_ct_series(folder / kind, values.astype(np.float32), grid=grid, study=study)
+            values *= 10
+            values += np.where(body[..., None], np.float32(40), np.float32(-1000))
+            write_ct_series(folder / kind, values, grid=grid, study=study)
         else:
-            values = np.where(body[..., None], 2.0, 0.0) + np.abs(noise)
-            write_pet_series(folder / kind, values.astype(np.float32), grid=grid, study=study)
+            values = np.abs(values) / 10 + np.where(body[..., None], np.float32(2), np.float32(0))
+            write_pet_series(folder / kind, values, grid=grid, study=study)
 
 
 def files_of(exam: Path) -> tuple[list[Path], list[Path]]:
@@ -71,8 +83,24 @@ def index(exam: Path, scratch: Path) -> Read:
     return lambda: index_exams(exam, next(works), salt="a secret of the benchmark")
 
 
+def prepare(exam: Path, scratch: Path) -> Read:
+    """As the command does it for a cohort of one exam, in this process."""
+    from petct_ext.cohort.index import index_exams
+    from petct_ext.cohort.preparation import prepare_exams
+    from petct_ext.dicom.volumes.exam_reading import GridChoice
+
+    work = scratch / "cohort"
+    index_exams(exam, work, salt="a secret of the benchmark")
+
+    def read() -> object:
+        shutil.rmtree(work / "volumes", ignore_errors=True)
+        return prepare_exams(work, grid=GridChoice(SIDE, FIELD_MM), workers=0)
+
+    return read
+
+
 def ours(exam: Path, scratch: Path) -> Read:
-    from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, read_exam
+    from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 
     pet, ct = files_of(exam)
     how = Preparation(GridChoice(SIDE, FIELD_MM))
@@ -80,7 +108,8 @@ def ours(exam: Path, scratch: Path) -> Read:
 
 
 def ours_written(exam: Path, scratch: Path) -> Read:
-    from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, convert_exam
+    from petct_ext.dicom.volumes.conversion import convert_exam
+    from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation
 
     pet, ct = files_of(exam)
     how = Preparation(GridChoice(SIDE, FIELD_MM))
@@ -205,6 +234,9 @@ def _prepared(exam: Path, scratch: Path) -> Path:
 
 
 INDEX: dict[str, tuple[str, Any, str]] = {"index": ("index, headers only", index, "pydicom")}
+PREPARE: dict[str, tuple[str, Any, str]] = {
+    "prepare": ("prepare, a cohort of one", prepare, "pandas")
+}
 CONVERT: dict[str, tuple[str, Any, str]] = {
     "authors": ("authors: pydicom loop + OpenCV per slice *", authors, "cv2"),
     "ours": ("petct_ext: read + SUV + resample", ours, "pydicom"),
@@ -217,7 +249,8 @@ BACK: dict[str, tuple[str, Any, str]] = {
     "back_stored": ("prepared volume, 16-bit as stored", back_stored, "nibabel"),
     "back_monai": ("prepared volume, MONAI LoadImage, float32", back_monai, "monai"),
 }
-WAYS = INDEX | CONVERT | BACK
+WAYS = INDEX | PREPARE | CONVERT | BACK
+OURS = ("index", "prepare", "ours", "ours_written")
 
 
 def measure_here(name: str, exam: Path, scratch: Path, *, repeats: int) -> None:
@@ -232,7 +265,8 @@ def measure_here(name: str, exam: Path, scratch: Path, *, repeats: int) -> None:
         cpu.append(time.process_time() - start[0])
         clock.append(time.perf_counter() - start[1])
         del result
-    print(json.dumps({"cpu": cpu, "clock": clock, "mib": memory_mib("VmHWM") - before}))
+    peak = memory_mib("VmHWM")
+    print(json.dumps({"cpu": cpu, "clock": clock, "mib": peak - before, "peak": peak}))
 
 
 def memory_mib(field: str) -> float:
@@ -240,10 +274,12 @@ def memory_mib(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def measure(name: str, exam: Path, scratch: Path, repeats: int) -> dict[str, Any]:
+def measure(
+    name: str, exam: Path, scratch: Path, *, repeats: int, checkout: Path
+) -> dict[str, Any]:
     command = [sys.executable, __file__, "--way", name, "--exam", str(exam)]
     command += ["--scratch", str(scratch), "--repeats", str(repeats)]
-    environment = os.environ | dict.fromkeys(THREADS, "1")
+    environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["killed"])[-1][:100]}
@@ -251,28 +287,29 @@ def measure(name: str, exam: Path, scratch: Path, repeats: int) -> dict[str, Any
     return found
 
 
-def show(found: dict[str, list[dict[str, Any]]]) -> None:
-    def middle(name: str, kind: str = "cpu") -> float:
-        runs = [r for r in found.get(name, []) if kind in r]
+def show(found: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
+    def middle(key: tuple[str, str], kind: str = "cpu") -> float:
+        runs = [r for r in found.get(key, []) if kind in r]
         return statistics.median(s for r in runs for s in r[kind]) if runs else float("nan")
 
-    bases = middle("authors"), middle("monai_itk")
-    titles = ("CPU s", "clock s", "exams/CPU s", "x authors", "x MONAI ITK", "peak MiB")
-    print(f"{'':44s}" + "".join(f"{title:>13s}" for title in titles))
-    for name, runs in found.items():
+    bases = middle(("authors", "")), middle(("monai_itk", ""))
+    titles = ("CPU s", "clock s", "exams/CPU s", "x authors", "x MONAI ITK", "peak MiB", "resident")
+    print(f"{'':52s}" + "".join(f"{title:>13s}" for title in titles))
+    for (name, label), runs in found.items():
+        title = f"{WAYS[name][0]}{label}"
         if errors := [r["error"] for r in runs if "error" in r]:
-            print(f"{WAYS[name][0]:44s} {errors[0]}")
+            print(f"{title:52s} {errors[0]}")
             continue
-        seconds, mib = middle(name), statistics.median(r["mib"] for r in runs)
+        seconds = middle((name, label))
         ratios = [f"{b / seconds:.2f}" if name in CONVERT and b == b else "" for b in bases]
         cells = (
             f"{seconds:.3f}",
-            f"{middle(name, 'clock'):.3f}",
+            f"{middle((name, label), 'clock'):.3f}",
             f"{1 / seconds:.1f}",
             *ratios,
-            f"{mib:.0f}",
+            *(f"{statistics.median(r[kind] for r in runs):.0f}" for kind in ("mib", "peak")),
         )
-        print(f"{WAYS[name][0]:44s}" + "".join(f"{cell:>13s}" for cell in cells))
+        print(f"{title:52s}" + "".join(f"{cell:>13s}" for cell in cells))
     print("* as published: no SUV, no common geometry; the two channels show different places")
 
 
@@ -280,22 +317,29 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.way:
         measure_here(arguments.way, arguments.exam, arguments.scratch, repeats=arguments.repeats)
         return
+    here = Path(__file__).resolve().parents[1]
+    checkouts = {"": here} | ({", before": arguments.before} if arguments.before else {})
     with tempfile.TemporaryDirectory() as folder:
         exam, scratch = Path(folder) / "exam", Path(folder) / "scratch"
-        make_exam(exam, num_slices=arguments.slices)
-        ways = []
+        make_exam(
+            exam,
+            ct_slices=arguments.slices,
+            pet_slices=arguments.pet_slices or arguments.slices,
+            pet_side=arguments.pet_side,
+        )
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for name, (title, _, package) in WAYS.items():
             if arguments.ways and name not in arguments.ways:
                 continue
             if find_spec(package) is None:
                 print(f"{title}: left out, {package} is not installed")
-            else:
-                ways.append(name)
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
-        turns = [name for _ in range(arguments.rounds) for name in ways]
-        for number, name in enumerate(progress(turns, "measuring")):
-            own = scratch / f"{number}" if name == "index" else scratch
-            found[name].append(measure(name, exam, own, arguments.repeats))
+                continue
+            found |= {(name, label): [] for label in checkouts if not label or name in OURS}
+        turns = [key for _ in range(arguments.rounds) for key in found]
+        for number, (name, label) in enumerate(progress(turns, "measuring")):
+            own = scratch / (f"{number}" if name in INDEX | PREPARE else label.strip(", "))
+            run_once = {"repeats": arguments.repeats, "checkout": checkouts[label]}
+            found[name, label].append(measure(name, exam, own, **run_once))
     show(found)
 
 
@@ -303,7 +347,10 @@ if __name__ == "__main__":
     parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="processes per way")
     parser.add_argument("--repeats", type=int, default=3, help="exams per process")
-    parser.add_argument("--slices", type=int, default=210)
+    parser.add_argument("--slices", type=int, default=210, help="of the CT")
+    parser.add_argument("--pet-slices", type=int, help="if not as many")
+    parser.add_argument("--pet-side", type=int, default=128, help="voxels along X and Y")
+    parser.add_argument("--before", type=Path, help="another checkout of this repository")
     parser.add_argument("--ways", nargs="+", choices=sorted(WAYS), help="only these")
     parser.add_argument("--way", choices=sorted(WAYS), help="measure one way in this process")
     parser.add_argument("--exam", type=Path)

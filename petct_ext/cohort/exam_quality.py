@@ -17,7 +17,7 @@ from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.volumes.conversion import SUV_BW
+from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError
 
 __all__ = ["LIVER_NOTE", "ExamVolumes", "body_mask", "find_flags", "measure", "read_volumes"]

@@ -24,7 +24,7 @@ from petct_ext.dicom.series.fitness import header_contradictions
 from petct_ext.dicom.series.groups import Series, group_studies
 from petct_ext.dicom.series.reconstruction import describe_reconstruction
 from petct_ext.dicom.suv.plausibility import header_checks
-from petct_ext.dicom.volumes.conversion import read_pet_suv
+from petct_ext.dicom.volumes.pet_suv import read_pet_suv
 from petct_ext.errors import InputDataError
 
 

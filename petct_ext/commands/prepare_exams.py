@@ -26,7 +26,7 @@ import pandas as pd
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.cohort.preparation import prepare_exams, read_accepted, read_suv_overrides
 from petct_ext.cohort.workers import Cluster
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 
 ROWS_SHOWN = 20
 

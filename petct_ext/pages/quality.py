@@ -21,8 +21,8 @@ from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read
 from petct_ext.cohort.workers import run_in_processes
 from petct_ext.dicom.checks import Check, CheckState
 from petct_ext.dicom.volumes.alignment import ALIGNMENT_CHECK, measure_alignment, require_itk
-from petct_ext.dicom.volumes.conversion import SUV_BW
 from petct_ext.dicom.volumes.exam_record import RECORD
+from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError
 from petct_ext.figures.exam_quality import draw_thumbnails
 from petct_ext.files import make_folder, read_json, write_text

@@ -12,7 +12,7 @@ import pytest
 
 from petct_ext.cohort.index import age_years, count_reasons, index_exams
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.errors import InputDataError
 from petct_ext.tables.schemas import EXAMS, IDENTIFIERS, SERIES, read_table
 from tests.dicom.slices import write_slices

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from petct_ext.cohort.preparation import prepare_exams, read_suv_overrides
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
 from petct_ext.scan.data.datalist import build_datalist
@@ -158,7 +158,7 @@ import os, resource, sys
 from pathlib import Path
 from petct_ext.cli import run, new_parser
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 
 def main(arguments):
     {before}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
 from petct_ext.pages.quality import write_quality_page

@@ -10,7 +10,7 @@ import pytest
 
 from petct_ext.cohort.index import index_exams
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.conversion import GridChoice
+from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.scan.data.datalist import build_datalist, load_datalist
 from tests.conftest import shared_data
 from tests.package_regions import ONTOLOGY

@@ -13,21 +13,24 @@ Source: DICOM PS3.5, section 8 and annex A; PS3.3, sections C.7.6.3 (image pixel
 from __future__ import annotations
 
 import warnings
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from petct_ext.arrays import FloatArray
 from petct_ext.dicom.files.slice_file import SliceFile, decimal_numbers
+from petct_ext.dicom.files.stored_bits import StoredArray, used_bits
 from petct_ext.errors import InputDataError
 
-__all__ = ["AIR_HU", "rescale", "stored_frames"]
-
-StoredArray: TypeAlias = npt.NDArray[np.integer]
+__all__ = ["AIR_HU", "StoredFrames", "rescale"]
 
 AIR_HU = -1024.0
 """What stands where a CT measured nothing; its smallest value."""
@@ -39,31 +42,68 @@ _PLUGINS = {
     "1.2.840.10008.1.2.5": "pydicom",
 }
 _LOSSY = frozenset(_JPEG + end for end in ("50", "51", "81", "91", "203"))
+_NATIVE = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
 _PADDING, _BITS = 0x00280120, (8, 16, 32)
 
 
-def stored_frames(file: SliceFile) -> StoredArray:
-    """Decodes the stored values of one file.
+class StoredFrames:
+    """The stored values of one file, read and decoded frame by frame.
 
     Args:
-        file: header and pixels.
-
-    Returns:
-        Shape (frames, rows, columns), integers as stored, signed if Pixel Representation
-        (0028,0103) says so.
+        file: header and place of the pixels.
 
     Raises:
         InputDataError: if the image is not of one gray channel, its transfer syntax is not
-            supported, it is cut, or its values do not fit Bits Stored (0028,0101).
+            supported, or it is cut.
     """
-    header = file.header
-    _require_gray(header)
-    shape = _shape(header)
-    pixels = file.pixels
-    stored = _decode(header, shape) if pixels is None else _native(pixels, header, shape)
-    bits = int(header.get("BitsStored") or header.BitsAllocated)
-    _require_bits(stored, bits)
-    return stored
+
+    def __init__(self, file: SliceFile) -> None:
+        self._file = file
+        _require_gray(file.header)
+        self._shape = _shape(file.header)
+        self._whole: pydicom.Dataset | None = None  # of a compressed file of several frames
+        if file.pixels_at is not None:
+            _require_all(file.pixels_at[1], _dtype(file.header), self._shape)
+        elif file.header.file_meta.TransferSyntaxUID not in (*_PLUGINS, *_NATIVE):
+            raise _unsupported(file.header.file_meta.TransferSyntaxUID)
+
+    def __len__(self) -> int:
+        """Returns the number of frames."""
+        return self._shape[0]
+
+    def read(self, number: int) -> StoredArray:
+        """Reads one frame.
+
+        Args:
+            number: from 0.
+
+        Returns:
+            Shape (rows, columns), integers as stored, signed if Pixel Representation (0028,0103)
+            says so; Bits Stored (0028,0101) below High Bit (0028,0102) are used, see
+            :func:`~petct_ext.dicom.files.stored_bits.used_bits`.
+
+        Raises:
+            InputDataError: if it cannot be decoded, is cut, or its values do not fit its bits.
+        """
+        header, shape = self._file.header, self._shape
+        if header.file_meta.TransferSyntaxUID not in _NATIVE:
+            whole = self._whole or self._file.read_whole()
+            if len(self) > 1:
+                self._whole = whole
+            return used_bits(_decode(whole, number if len(self) > 1 else None), header)
+        if self._file.pixels_at is not None:
+            size = int(np.prod(shape[1:])) * _dtype(header).itemsize
+            content = self._file.read_bytes(number * size, size)
+            stored = _native(content, header, (1, *shape[1:]))[0]
+        else:
+            stored = _native(self._file.read_whole().PixelData, header, shape)[number]
+        high_bit = header.get("HighBit")
+        return used_bits(stored, header, high_bit=None if high_bit is None else int(high_bit))
 
 
 def rescale(stored: StoredArray, header: pydicom.Dataset, out: FloatArray) -> list[str]:
@@ -125,53 +165,48 @@ def _shape(header: pydicom.Dataset) -> tuple[int, int, int]:
     return shape
 
 
-def _native(pixels: bytes, header: pydicom.Dataset, shape: tuple[int, int, int]) -> StoredArray:
+def _dtype(header: pydicom.Dataset) -> np.dtype[np.integer]:
     allocated = int(header.get("BitsAllocated") or 0)
     if allocated not in _BITS:
         raise InputDataError(f"Bits Allocated (0028,0100) is {allocated}; 8, 16 or 32 are known.")
     kind = "i" if int(header.get("PixelRepresentation") or 0) else "u"
-    order = ">" if header.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.2" else "<"
-    dtype = np.dtype(f"{order}{kind}{allocated // 8}")
-    count = int(np.prod(shape))
-    if len(pixels) < count * dtype.itemsize:
-        raise InputDataError(
-            f"its pixel data has {len(pixels)} of {count * dtype.itemsize} bytes; the file is cut."
-        )
-    return np.frombuffer(pixels, dtype, count).reshape(shape)
+    order = ">" if header.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
+    return np.dtype(f"{order}{kind}{allocated // 8}")
 
 
-def _decode(header: pydicom.Dataset, shape: tuple[int, int, int]) -> StoredArray:
-    syntax = UID(header.file_meta.TransferSyntaxUID)
-    plugin = _PLUGINS.get(str(syntax))
-    if plugin is None:
-        raise InputDataError(
-            f"its transfer syntax {syntax} ({syntax.name}) is not supported; convert the series to "
-            "Explicit VR Little Endian, for example with dcmdjpeg or gdcmconv."
-        )
+def _require_all(size: int, dtype: np.dtype[np.integer], shape: tuple[int, int, int]) -> None:
+    expected = int(np.prod(shape)) * dtype.itemsize
+    if size < expected:
+        raise InputDataError(f"its pixel data has {size} of {expected} bytes; the file is cut.")
+
+
+def _native(pixels: bytes, header: pydicom.Dataset, shape: tuple[int, int, int]) -> StoredArray:
+    dtype = _dtype(header)
+    _require_all(len(pixels), dtype, shape)
+    return np.frombuffer(pixels, dtype, int(np.prod(shape))).reshape(shape)
+
+
+def _unsupported(syntax: UID) -> InputDataError:
+    return InputDataError(
+        f"its transfer syntax {syntax} ({syntax.name}) is not supported; convert the series to "
+        "Explicit VR Little Endian, for example with dcmdjpeg or gdcmconv."
+    )
+
+
+def _decode(whole: pydicom.Dataset, number: int | None) -> StoredArray:
+    syntax = UID(whole.file_meta.TransferSyntaxUID)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored, _ = get_decoder(syntax).as_array(header, decoding_plugin=plugin)
+            plugin = _PLUGINS[str(syntax)]
+            found, _ = get_decoder(syntax).as_array(whole, index=number, decoding_plugin=plugin)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputDataError(
             f"its pixels ({syntax.name}) cannot be decoded: {reason[:120]}. It may be cut."
         ) from None
-    return np.asarray(stored).reshape(shape)
-
-
-def _require_bits(stored: StoredArray, bits: int) -> None:
-    """Refuses values beyond Bits Stored: junk or overlays in the upper bits, or a false header."""
-    if bits >= 8 * stored.dtype.itemsize:
-        return
-    is_signed = np.issubdtype(stored.dtype, np.signedinteger)
-    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if is_signed else (0, (1 << bits) - 1)
-    found = int(stored.min()), int(stored.max())
-    if found[0] < low or found[1] > high:
-        raise InputDataError(
-            f"its values run from {found[0]} to {found[1]}, beyond Bits Stored (0028,0101) of "
-            f"{bits}; the upper bits may hold an overlay, or the header is wrong."
-        )
+    stored: StoredArray = np.asarray(found)
+    return stored.reshape(stored.shape[-2:])
 
 
 def _single(header: pydicom.Dataset, keyword: str) -> float:

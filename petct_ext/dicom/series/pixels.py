@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from petct_ext.dicom.files.decoding import stored_frames
+from petct_ext.dicom.files.decoding import StoredFrames
 from petct_ext.dicom.files.headers import FileHeader, quiet_pydicom
 from petct_ext.dicom.files.slice_file import SliceReader, decimal_numbers
 from petct_ext.dicom.series.groups import Series
@@ -59,16 +59,18 @@ class SeriesPixels:
             return ""
 
     def _values(self, file: FileHeader) -> str | None:
+        digest = hashlib.sha256()
         try:
             with quiet_pydicom():
                 read = SliceReader().read(self.root / file.path)
-                stored = np.ascontiguousarray(stored_frames(read)).astype("<i4")
-                line = [
-                    decimal_numbers(read.header, k) for k in ("RescaleSlope", "RescaleIntercept")
-                ]
+                for keyword in ("RescaleSlope", "RescaleIntercept"):
+                    digest.update(repr(decimal_numbers(read.header, keyword)).encode())
+                frames = StoredFrames(read)
+                for number in range(len(frames)):
+                    digest.update(np.ascontiguousarray(frames.read(number), "<i4").data)
         except InputDataError:
             return None
-        return hashlib.sha256(stored.tobytes() + repr(line).encode()).hexdigest()
+        return digest.hexdigest()
 
 
 def _by_place(series: Series) -> list[FileHeader]:

@@ -6,24 +6,25 @@ patient coordinates in mm (nibabel's convention), where DICOM's own are LPS+.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 from pydicom.tag import Tag
 
 from petct_ext.arrays import Affine, FloatArray
-from petct_ext.dicom.files.decoding import rescale, stored_frames
+from petct_ext.dicom.checks import Check, CheckState, find_problems
+from petct_ext.dicom.files.decoding import StoredFrames, rescale
 from petct_ext.dicom.files.slice_file import SliceFile, SliceReader, decimal_numbers
 from petct_ext.dicom.series.enhanced import flat_frames, is_enhanced
-from petct_ext.dicom.series.stack import SAME_PLACE_MM, Stack, fit_stack, plane_normal
+from petct_ext.dicom.series.pixel_checks import PixelCounts
+from petct_ext.dicom.series.stack import SAME_PLACE_MM, fit_stack, plane_normal
 from petct_ext.errors import InputDataError
 
-__all__ = ["SeriesVolume", "read_series"]
-
+__all__ = ["OpenSeries", "SeriesVolume", "open_series", "read_series"]
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How far slices may differ: 0.1 mm over 512 pixels, 0.25 mm at 250 mm from the center.
@@ -57,54 +58,166 @@ class SeriesVolume:
             interpolated, that of the nearest one read. Those of an enhanced object are flat. They
             share elements that are the same in all slices, so read them only.
         warnings: what was put right on reading, in words without identity.
+        checks: what the stored values say about themselves.
     """
 
     array: FloatArray
     affine: Affine
     datasets: list[pydicom.Dataset]
     warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along X, Y and Z."""
+        x, y, z = self.array.shape
+        return x, y, z
+
+    def planes(self) -> Iterator[FloatArray]:
+        """Yields the slices (X, Y) in the order of Z, each a copy."""
+        for z in range(self.array.shape[2]):
+            yield self.array[:, :, z].copy(order="K")
 
 
 @dataclass(slots=True)
-class _Slices:
-    """Slices in the order of their files; the buffer (slices, rows, columns) grows as needed."""
+class _Slice:
+    """One slice whose header was checked and whose pixels are still in its file."""
 
-    expected: int
-    buffer: FloatArray = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
-    headers: list[pydicom.Dataset] = field(default_factory=list)
-    warnings: dict[str, int] = field(default_factory=dict)
-
-    def add(self, stored: npt.NDArray[np.integer], header: pydicom.Dataset) -> None:
-        """Checks one slice against the first and rescales it into the buffer."""
-        number = len(self.headers)
-        if number == 0:
-            _require_measurement(header)
-            self.buffer = np.empty((self.expected, *stored.shape), np.float32)
-        else:
-            _require_same(header, self.headers[0])
-        if number == len(self.buffer):
-            self.buffer = np.concatenate([self.buffer, np.empty_like(self.buffer)])
-        for warning in rescale(stored, header, self.buffer[number]):
-            self.warnings[warning] = self.warnings.get(warning, 0) + 1
-        self.headers.append(header)
-
-    def keep(self, order: npt.NDArray[np.intp]) -> None:
-        """Puts the slices into an order, which may leave some out, without a second buffer."""
-        self.headers = [self.headers[i] for i in order]
-        where = list(range(len(self.buffer)))  # where[i]: slot that holds original slice i
-        holds = list(range(len(self.buffer)))  # and the reverse
-        for slot, original in enumerate(order):
-            source = where[original]
-            if source != slot:
-                self.buffer[[slot, source]] = self.buffer[[source, slot]]
-                moved = holds[slot]
-                holds[slot], holds[source] = int(original), moved
-                where[original], where[moved] = slot, source
-        self.buffer = self.buffer[: len(order)]
+    header: pydicom.Dataset
+    frames: StoredFrames
+    frame: int  # of those in the file
+    file_name: str
 
 
-def read_series(files: Sequence[Path]) -> SeriesVolume:
-    """Reads the slices of one series.
+class OpenSeries:
+    """One series whose headers were read and checked, and whose pixels are read slice by slice.
+
+    No more than a few slices are in memory at a time. Made by :func:`open_series`.
+
+    Attributes:
+        shape: voxels along X, Y and Z.
+        affine: as that of :class:`SeriesVolume`.
+        datasets: as those of :class:`SeriesVolume`.
+    """
+
+    def __init__(self, slices: list[_Slice]) -> None:
+        first = slices[0].header
+        self._counts = PixelCounts(str(first.get("Modality")))
+        self._found: dict[int, list[str]] = {}  # warnings by slice
+        orientation = np.array(decimal_numbers(first, "ImageOrientationPatient"))
+        normal = plane_normal(orientation)
+        heights = np.array([_position(one) @ normal for one in slices])
+        order = np.argsort(heights, kind="stable")
+        self._slices = [slices[i] for i in order]
+        notes = self._drop_copies(heights[order])
+        rows_mm, columns_mm = decimal_numbers(first, "PixelSpacing")
+        thickness = decimal_numbers(first, "SliceThickness")
+        stack = fit_stack(
+            np.array([_position(one) for one in self._slices]),
+            normal,
+            pixel_mm=min(rows_mm, columns_mm),
+            thickness_mm=thickness[0] if thickness else None,
+        )
+        lps = np.eye(4)
+        lps[:3, 0] = orientation[:3] * columns_mm  # moving along a row changes the column index
+        lps[:3, 1] = orientation[3:] * rows_mm
+        lps[:3, 2], lps[:3, 3] = stack.step_mm, stack.origin_mm
+        self.affine: Affine = _LPS_TO_RAS @ lps
+        headers = [one.header for one in self._slices]
+        self._notes = notes + stack.warnings + _count_warnings(headers)
+        self._places = stack.places
+        nearest = range(len(headers)) if stack.places is None else map(round, stack.places.tolist())
+        self.datasets = [headers[i] for i in nearest]
+        self.shape = int(first.Columns), int(first.Rows), len(self.datasets)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was put right, in words; about pixels as far as they were read."""
+        counts = Counter(text for found in self._found.values() for text in found)
+        return (*(_counted(text, count) for text, count in counts.items()), *self._notes)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What the stored values say about themselves, as far as they were read."""
+        return tuple(self._counts.checks())
+
+    def planes(self) -> Iterator[FloatArray]:
+        """Reads the slices in the order of Z.
+
+        Yields:
+            Shape (X, Y), float32, after rescale slope and intercept; the receiver's to change.
+
+        Raises:
+            InputDataError: if pixels are cut, lossy (PET) or cannot be decoded; names the file.
+        """
+        numbers = range(len(self._slices))
+        if self._places is None:
+            yield from (self._plane(number).T for number in numbers)
+            return
+        place, lower = iter(self._places.tolist()), self._plane(0)
+        following = next(place)
+        for number in numbers[1:]:
+            upper = self._plane(number)
+            while following is not None and min(int(following), len(numbers) - 2) == number - 1:
+                share = np.float32(following - (number - 1))
+                yield ((1 - share) * lower + share * upper).T
+                following = next(place, None)
+            lower = upper
+
+    def load(self) -> SeriesVolume:
+        """Reads all slices into one volume.
+
+        Raises:
+            InputDataError: as :meth:`planes`, and if the sign of the stored values is wrong.
+        """
+        x, y, z = self.shape
+        buffer = np.empty((z, y, x), np.float32)
+        for row, plane in zip(buffer, self.planes(), strict=True):
+            row[...] = plane.T
+        checks = self.checks
+        for check in checks:
+            if check.is_hard and check.state is CheckState.NOT_FINE:
+                raise InputDataError(f"{check.text}.")
+        warnings = (*self.warnings, *find_problems(checks))
+        return SeriesVolume(buffer.T, self.affine, self.datasets, warnings, checks)
+
+    def _plane(self, number: int) -> FloatArray:
+        """Reads one slice (rows, columns)."""
+        one = self._slices[number]
+        try:
+            stored = one.frames.read(one.frame)
+            out = np.empty(stored.shape, np.float32)
+            self._found[number] = rescale(stored, one.header, out)
+            self._counts.add(number, stored, one.header)
+        except InputDataError as error:
+            raise _of_file(one.file_name, error) from None
+        return out
+
+    def _drop_copies(self, heights: Affine) -> list[str]:
+        """Drops slices that repeat their neighbor pixel by pixel; refuses other repetitions."""
+        keep, kept_plane = [0], None
+        for number in range(1, len(heights)):
+            if heights[number] - heights[keep[-1]] > SAME_PLACE_MM:
+                keep.append(number)
+                kept_plane = None
+                continue
+            kept_plane = self._plane(keep[-1]) if kept_plane is None else kept_plane
+            if not np.array_equal(self._plane(number), kept_plane):
+                repeated = int((np.diff(heights) <= SAME_PLACE_MM).sum())
+                raise InputDataError(
+                    f"two different slices lie at the same position ({heights[number]:.2f} mm "
+                    f"along the normal; {repeated} of {len(heights)} slices repeat one); the "
+                    "series holds several time points or reconstructions."
+                )
+        dropped = len(heights) - len(keep)
+        self._slices = [self._slices[number] for number in keep]
+        self._found.clear()
+        self._counts = PixelCounts(self._counts.modality)
+        return [f"{dropped} slice(s) are exact copies of others and were dropped."] * bool(dropped)
+
+
+def open_series(files: Sequence[Path]) -> OpenSeries:
+    """Reads and checks the headers of one series; its pixels are read when they are asked for.
 
     Slices are ordered by their position along the normal of the image plane, Image Position
     (0020,0032) and Image Orientation (0020,0037), never by file name or instance number. Rescale
@@ -119,67 +232,63 @@ def read_series(files: Sequence[Path]) -> SeriesVolume:
         files: the files of one series, in any order.
 
     Returns:
-        The volume.
+        The series.
 
     Raises:
-        InputDataError: if a file is unreadable, cut, lossy (PET) or no gray image; slices belong to
-            several series or patients, or differ in size, spacing, orientation or units; two
-            different slices lie at one position, or one is missing. The message gives positions in
-            mm and file names without folders.
+        InputDataError: if a header is unreadable or an image not gray; slices belong to several
+            series or patients, or differ in size, spacing, orientation or units; two different
+            slices lie at one position, or one is missing. The message gives positions in mm and
+            file names without folders.
     """
     if not files:
         raise InputDataError("the series has no files.")
-    reader, slices = SliceReader(), _Slices(expected=len(files))
+    reader, slices = SliceReader(), list[_Slice]()
     for path in files:
         try:
-            stored, headers = _frames(reader.read(path))
-            if not slices.headers:
-                slices.expected = len(files) * len(headers)
-            for one, header in zip(stored, headers, strict=True):
-                slices.add(one, header)
+            frames, headers = _frames(reader.read(path))
+            for number, header in enumerate(headers):
+                if slices:
+                    _require_same(header, slices[0].header)
+                else:
+                    _require_measurement(header)
+                slices.append(_Slice(header, frames, number, path.name))
         except InputDataError as error:
-            raise InputDataError(f"slice file {path.name}: {error}") from None
-    return _volume(slices)
+            raise _of_file(path.name, error) from None
+    return OpenSeries(slices)
 
 
-def _frames(file: SliceFile) -> tuple[npt.NDArray[np.integer], list[pydicom.Dataset]]:
-    stored, header = stored_frames(file), file.header
-    if "PixelData" in header:
-        del header.PixelData
+def read_series(files: Sequence[Path]) -> SeriesVolume:
+    """Reads the slices of one series into a volume.
+
+    Args:
+        files: the files of one series, in any order.
+
+    Returns:
+        The volume.
+
+    Raises:
+        InputDataError: as :func:`open_series` and :meth:`OpenSeries.load`.
+    """
+    return open_series(files).load()
+
+
+def _frames(file: SliceFile) -> tuple[StoredFrames, list[pydicom.Dataset]]:
+    frames, header = StoredFrames(file), file.header
     if is_enhanced(header):
-        return stored, flat_frames(header)
-    if len(stored) > 1:
+        return frames, flat_frames(header)
+    if len(frames) > 1:
         raise InputDataError(
-            f"it has {len(stored)} frames without functional groups; their places are unknown."
+            f"it has {len(frames)} frames without functional groups; their places are unknown."
         )
-    return stored, [header]
+    return frames, [header]
 
 
-def _volume(slices: _Slices) -> SeriesVolume:
-    first = slices.headers[0]
-    orientation = np.array(decimal_numbers(first, "ImageOrientationPatient"))
-    normal = plane_normal(orientation)
-    positions = np.array([decimal_numbers(h, "ImagePositionPatient") for h in slices.headers])
-    order = np.argsort(positions @ normal, kind="stable")
-    slices.keep(order)
-    notes = [_counted(text, count) for text, count in slices.warnings.items()]
-    notes += _drop_copies(slices, positions[order] @ normal)
-    positions = np.array([decimal_numbers(h, "ImagePositionPatient") for h in slices.headers])
-    rows_mm, columns_mm = decimal_numbers(first, "PixelSpacing")
-    thickness = decimal_numbers(first, "SliceThickness")
-    stack = fit_stack(
-        positions,
-        normal,
-        pixel_mm=min(rows_mm, columns_mm),
-        thickness_mm=thickness[0] if thickness else None,
-    )
-    lps = np.eye(4)
-    lps[:3, 0] = orientation[:3] * columns_mm  # moving along a row changes the column index
-    lps[:3, 1] = orientation[3:] * rows_mm
-    lps[:3, 2], lps[:3, 3] = stack.step_mm, stack.origin_mm
-    notes += stack.warnings + _count_warnings(slices.headers)
-    buffer, headers = _interpolated(slices, stack)
-    return SeriesVolume(buffer.T, _LPS_TO_RAS @ lps, headers, tuple(notes))
+def _of_file(name: str, error: InputDataError) -> InputDataError:
+    return InputDataError(f"slice file {name}: {error}")
+
+
+def _position(one: _Slice) -> Affine:
+    return np.array(decimal_numbers(one.header, "ImagePositionPatient"))
 
 
 def _counted(text: str, count: int) -> str:
@@ -237,43 +346,9 @@ def _mixed(keyword: str, own: object, first: object) -> InputDataError:
     )
 
 
-def _drop_copies(slices: _Slices, heights: Affine) -> list[str]:
-    """Drops slices that repeat their neighbor pixel by pixel; refuses other repetitions."""
-    keep = [0]
-    for number in range(1, len(heights)):
-        if heights[number] - heights[keep[-1]] > SAME_PLACE_MM:
-            keep.append(number)
-            continue
-        if not np.array_equal(slices.buffer[number], slices.buffer[keep[-1]]):
-            repeated = int((np.diff(heights) <= SAME_PLACE_MM).sum())
-            raise InputDataError(
-                f"two different slices lie at the same position ({heights[number]:.2f} mm along "
-                f"the normal; {repeated} of {len(heights)} slices repeat one); the series holds "
-                "several time points or reconstructions."
-            )
-    dropped = len(heights) - len(keep)
-    if not dropped:
-        return []
-    slices.keep(np.array(keep))
-    return [f"{dropped} slice(s) are exact copies of others and were dropped."]
-
-
 def _count_warnings(headers: list[pydicom.Dataset]) -> list[str]:
     announced = headers[0].get("NumberOfSlices")  # (0054,0081), PET only
     if not announced or int(announced) == len(headers):
         return []
     found = f"{len(headers)} slices of {announced} (0054,0081)"
     return [f"the series has {found}; it may be cut at an end."]
-
-
-def _interpolated(slices: _Slices, stack: Stack) -> tuple[FloatArray, list[pydicom.Dataset]]:
-    if stack.places is None:
-        return slices.buffer, slices.headers
-    buffer = np.empty((len(stack.places), *slices.buffer.shape[1:]), np.float32)
-    headers = []
-    for z, place in enumerate(stack.places):
-        lower = min(int(place), len(slices.buffer) - 2)
-        share = np.float32(place - lower)
-        buffer[z] = (1 - share) * slices.buffer[lower] + share * slices.buffer[lower + 1]
-        headers.append(slices.headers[round(float(place))])
-    return buffer, headers

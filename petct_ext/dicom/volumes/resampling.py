@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import ndimage, sparse
 from petct_ext.arrays import Affine, FloatArray
 from petct_ext.errors import InputDataError
 
-__all__ = ["Grid", "common_grid", "grid_to_series", "resample"]
+__all__ = ["Grid", "common_grid", "grid_to_series", "resample", "resample_planes"]
 
 
 # Two grids count as parallel if treating them so moves no sample by more than this many voxels:
@@ -106,12 +107,46 @@ def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -
     Raises:
         InputDataError: if the array has not three axes or the affine is singular or not finite.
     """
-    _require_invertible(array, affine)
+    if array.ndim != 3:
+        raise InputDataError(f"the volume has shape {array.shape}; three axes are needed.")
+    x, y, z = array.shape
+    planes = (array[:, :, number] for number in range(z))
+    return resample_planes(planes, (x, y, z), affine, grid, outside=outside)
+
+
+def resample_planes(
+    planes: Iterable[FloatArray],
+    shape: tuple[int, int, int],
+    affine: Affine,
+    grid: Grid,
+    *,
+    outside: float,
+) -> FloatArray:
+    """Samples a volume that is never held as a whole: as :func:`resample`, slice by slice.
+
+    Args:
+        planes: the slices (X, Y) of the source in the order of Z; all are taken.
+        shape: of the source, (X, Y, Z).
+        affine: its voxel centers in RAS+ mm; may be sheared.
+        grid: where to sample.
+        outside: value beyond the volume.
+
+    Returns:
+        As :func:`resample`. An oblique or sheared source is held as a whole after its blocks of
+        voxels were averaged.
+
+    Raises:
+        InputDataError: if the affine is singular or not finite; and what ``planes`` raises.
+    """
+    _require_invertible(affine)
     to_voxel = np.linalg.inv(affine) @ grid.affine
-    blocks = _block_sizes(array.shape, to_voxel)
+    blocks = _block_sizes(shape, to_voxel)
     axes = _parallel_axes(to_voxel, grid.shape)
     if axes is None:
-        return _resample_oblique(array, to_voxel, grid.shape, blocks=blocks, outside=outside)
+        means = _block_means(planes, shape, blocks)
+        sampled = _sample_oblique(means, _to_block(to_voxel, blocks), grid.shape)
+        sampled[~_inside(shape, to_voxel, grid.shape)] = outside
+        return sampled
     # Source axis axes[k] runs along target axis k.
     center = (np.array(grid.shape) - 1) / 2
     middle = to_voxel[:3, :3] @ center + to_voxel[:3, 3]
@@ -120,12 +155,12 @@ def resample(array: FloatArray, affine: Affine, grid: Grid, *, outside: float) -
         for k, axis in enumerate(axes)
     ]
     weights = [
-        _axis_weights(place, array.shape[axis], blocks[axis])
+        _axis_weights(place, shape[axis], blocks[axis])
         for place, axis in zip(places, axes, strict=True)
     ]
-    sampled = _resample_parallel(array.transpose(axes), weights)
+    sampled = _resample_parallel(planes, weights, axes)
     for k, axis in enumerate(axes):
-        beyond = (places[k] < -0.5) | (places[k] > array.shape[axis] - 0.5)
+        beyond = (places[k] < -0.5) | (places[k] > shape[axis] - 0.5)
         sampled[(slice(None),) * k + (beyond,)] = outside
     return sampled
 
@@ -153,9 +188,7 @@ def grid_to_series(
     return resample(array, grid.affine, series, outside=outside)
 
 
-def _require_invertible(array: FloatArray, affine: Affine) -> None:
-    if array.ndim != 3:
-        raise InputDataError(f"the volume has shape {array.shape}; three axes are needed.")
+def _require_invertible(affine: Affine) -> None:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         rows = np.round(affine[:3], 4).tolist()
         raise InputDataError(f"the affine {rows} is singular or not finite; voxels have no place.")
@@ -197,24 +230,29 @@ def _axis_weights(places: Affine, size: int, block: int) -> sparse.csr_array:
     return weights.astype(np.float32)
 
 
-def _resample_parallel(array: FloatArray, weights: list[sparse.csr_array]) -> FloatArray:
-    """Applies one matrix per axis; source slices are reduced in-plane once and kept while used."""
-    along_x, along_y, along_z = weights
-    shape = along_z.shape[0], along_y.shape[0], along_x.shape[0]
-    sampled = np.zeros(shape, dtype=np.float32)
-    reduced: dict[int, FloatArray] = {}
-    for z in range(shape[0]):
-        span = slice(along_z.indptr[z], along_z.indptr[z + 1])
-        used = [int(source) for source in along_z.indices[span]]
-        reduced = {
-            source: reduced[source]
-            if source in reduced
-            else _reduce_plane(array[:, :, source], along_x, along_y)
-            for source in used
-        }
-        for source, share in zip(used, along_z.data[span], strict=True):
-            sampled[z] += share * reduced[source]
-    return sampled.T
+def _resample_parallel(
+    planes: Iterable[FloatArray], weights: list[sparse.csr_array], axes: list[int]
+) -> FloatArray:
+    """Applies one matrix per axis: a source slice is reduced in-plane, then added where it counts.
+
+    Slices are added in their order, so that a sum is the same whichever way they come.
+    """
+    along = axes.index(2)  # the target axis along which the source is stacked
+    first, second = (k for k in range(3) if k != along)
+    by_source = weights[along].tocsc()
+    x, y, z = (matrix.shape[0] for matrix in weights)
+    sampled: FloatArray = np.zeros((z, y, x), dtype=np.float32).T
+    slabs = np.moveaxis(sampled, along, 0)
+    for source, plane in enumerate(planes):
+        span = slice(by_source.indptr[source], by_source.indptr[source + 1])
+        targets = by_source.indices[span]
+        if len(targets) == 0:
+            continue
+        turned = plane if axes[first] == 0 else plane.T
+        reduced = _reduce_plane(turned, weights[first], weights[second]).T
+        for target, share in zip(targets, by_source.data[span], strict=True):
+            slabs[target] += share * reduced
+    return sampled
 
 
 def _reduce_plane(
@@ -226,17 +264,9 @@ def _reduce_plane(
     return np.ascontiguousarray((along_x @ shorter).T)
 
 
-def _resample_oblique(
-    array: FloatArray,
-    to_voxel: Affine,
-    target: tuple[int, int, int],
-    *,
-    blocks: tuple[int, ...],
-    outside: float,
+def _sample_oblique(
+    array: FloatArray, to_voxel: Affine, target: tuple[int, int, int]
 ) -> FloatArray:
-    inside = _inside(array.shape, to_voxel, target)
-    if max(blocks) > 1:
-        array, to_voxel = _block_means(array, to_voxel, blocks)
     sampled: FloatArray = np.empty(target[::-1], dtype=np.float32).T
     ndimage.affine_transform(
         array,
@@ -247,7 +277,6 @@ def _resample_oblique(
         order=1,
         mode="nearest",
     )
-    sampled[~inside] = outside
     return sampled
 
 
@@ -264,17 +293,37 @@ def _inside(
 
 
 def _block_means(
-    array: FloatArray, to_voxel: Affine, blocks: tuple[int, ...]
-) -> tuple[FloatArray, Affine]:
+    planes: Iterable[FloatArray], shape: tuple[int, int, int], blocks: tuple[int, ...]
+) -> FloatArray:
     """Averages blocks of voxels; voxels left over at the far faces have no share."""
-    x, y, z = (size // block for size, block in zip(array.shape, blocks, strict=True))
-    trimmed = array[: x * blocks[0], : y * blocks[1], : z * blocks[2]]
-    means = trimmed.reshape(x, blocks[0], y, blocks[1], z, blocks[2]).mean(axis=(1, 3, 5))
+    x, y, z = (size // block for size, block in zip(shape, blocks, strict=True))
+    means: FloatArray = np.empty((z, y, x), dtype=np.float32).T
+    for number, slab in enumerate(_slabs(planes, shape, blocks[2])):
+        if number < z:
+            trimmed = slab[: x * blocks[0], : y * blocks[1]]
+            parts = trimmed.reshape(x, blocks[0], y, blocks[1], blocks[2])
+            means[:, :, number] = parts.mean(axis=(1, 3, 4))
+    return means
+
+
+def _slabs(
+    planes: Iterable[FloatArray], shape: tuple[int, int, int], thickness: int
+) -> Iterator[FloatArray]:
+    """Yields every ``thickness`` slices as one array (X, Y, thickness), overwritten by the next."""
+    slab: FloatArray = np.empty((thickness, shape[1], shape[0]), dtype=np.float32).T
+    for number, plane in enumerate(planes):
+        slab[:, :, number % thickness] = plane
+        if (number + 1) % thickness == 0:
+            yield slab
+
+
+def _to_block(to_voxel: Affine, blocks: tuple[int, ...]) -> Affine:
+    """Returns the affine to the centers of blocks instead of voxels."""
     sizes = np.array(blocks)
     to_block = to_voxel.copy()
     to_block[:3, 3] -= (sizes - 1) / 2
     to_block[:3] /= sizes[:, None]
-    return means.astype(np.float32), to_block
+    return to_block
 
 
 def _bounding_box(shape: tuple[int, ...], affine: Affine) -> tuple[Affine, Affine]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK
-from petct_ext.dicom.volumes.conversion import SUV_BW
+from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json, write_json
 from petct_ext.ontology import RegionOntology

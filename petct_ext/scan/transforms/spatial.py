@@ -22,7 +22,7 @@ from monai.utils import TraceKeys
 
 from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.files.decoding import AIR_HU
-from petct_ext.dicom.volumes.conversion import HU_RANGE, GridChoice
+from petct_ext.dicom.volumes.exam_reading import HU_RANGE, GridChoice
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.dicom.volumes.nifti import nifti_grid, write_nifti
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, grid_to_series, resample

@@ -15,6 +15,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from petct_ext.dicom.files import slice_file
+from petct_ext.dicom.files.headers import FileHeader, HeaderReader
 from petct_ext.dicom.files.slice_file import SliceReader, decimal_numbers
 from petct_ext.dicom.series.reader import read_series
 from petct_ext.errors import InputDataError
@@ -47,8 +49,8 @@ def test_header_is_that_of_pydicom(tmp_path: Path, implicit: bool, undefined: bo
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         dataset.save_as(path, implicit_vr=implicit, little_endian=True)
         found, expected = reader.read(path), pydicom.dcmread(path)
-        assert found.pixels is not None
-        assert bytes(found.pixels) == expected.PixelData
+        assert found.pixels_at is not None
+        assert found.read_bytes(0, found.pixels_at[1]) == expected.PixelData
         del expected.PixelData
         assert found.header == expected
         assert found.header.file_meta.TransferSyntaxUID == expected.file_meta.TransferSyntaxUID
@@ -135,4 +137,67 @@ def test_endless_nesting_is_refused(tmp_path: Path) -> None:
     at = content.index(b"\x54\x00\x16\x00SQ")
     path.write_bytes(content[:at] + head * 3000 + content[at:])
     with pytest.raises(InputDataError, match="nested too deeply to be read"):
+        read_series([path])
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_file_without_preamble_and_meta_is_read_with_its_pixels(
+    tmp_path: Path, implicit: bool
+) -> None:
+    values = np.random.default_rng(0).integers(-900, 900, (4, 4, 5))
+    files = write_slices(tmp_path, values=values)
+    expected = read_series(files).array
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        bare = pydicom.Dataset({element.tag: element for element in dataset})
+        bare.save_as(path, implicit_vr=implicit, little_endian=True)
+        assert path.read_bytes()[:2] == b"\x08\x00"
+        assert isinstance(HeaderReader(tmp_path).read(path.name), FileHeader)
+    np.testing.assert_array_equal(read_series(files).array, expected)
+
+
+def test_text_file_is_no_dicom(tmp_path: Path) -> None:
+    path = tmp_path / "notes.dcm"
+    path.write_text("not DICOM at all, however long the text may be. " * 20)
+    with pytest.raises(InputDataError, match=r"InvalidDicomError.*no DICOM"):
+        read_series([path])
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.3.46.670589.33.1.4.1"])
+def test_private_transfer_syntax_is_named(tmp_path: Path, syntax: str) -> None:
+    path = write_slices(tmp_path)[0]
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True)
+    with pytest.raises(InputDataError, match=rf"\(0002,0010\) {syntax} is private"):
+        read_series([path])
+
+
+def test_long_elements_of_the_header_are_kept_and_pixels_are_not(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(-900, 900, (4, 200, 300))
+    path = write_slices(tmp_path, values=values, Rows=200, Columns=300)[0]
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x00091001, "OB", bytes(range(256)) * 100)
+    dataset.save_as(path)
+    file = SliceReader().read(path)
+    assert file.header[0x00091001].value == bytes(range(256)) * 100
+    assert "PixelData" not in file.header
+    assert file.pixels_at is not None
+    assert file.read_bytes(0, file.pixels_at[1]) == dataset.PixelData
+    np.testing.assert_array_equal(read_series([path]).array[:, :, 0].T, values[0])
+
+
+def test_fault_of_our_own_is_not_called_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def library(*_: object, **__: object) -> None:
+        raise KeyError("theirs")
+
+    path = write_slices(tmp_path)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(slice_file, "_PREFIX", None)  # so that a line of ours fails
+        with pytest.raises(AttributeError):
+            read_series([path])
+    monkeypatch.setattr(pydicom, "dcmread", library)
+    with pytest.raises(InputDataError, match=r"cannot be read \(KeyError\); it may be cut"):
         read_series([path])

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from petct_ext.dicom.suv.factors import suv_bw_factors
-from petct_ext.dicom.volumes.conversion import read_pet_suv
+from petct_ext.dicom.volumes.pet_suv import read_pet_suv
 from petct_ext.errors import InputDataError
 from tests.conftest import shared_data
 from tests.dicom.pet_headers import add_private, factor, nuclide_code, pet_headers

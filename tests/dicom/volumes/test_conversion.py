@@ -12,14 +12,10 @@ import pytest
 
 from petct_ext.dicom.series.reader import read_series
 from petct_ext.dicom.suv.overrides import SuvOverrides
-from petct_ext.dicom.volumes.conversion import (
-    GridChoice,
-    Preparation,
-    convert_exam,
-    read_exam,
-    read_pet_suv,
-)
+from petct_ext.dicom.volumes.conversion import convert_exam
+from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 from petct_ext.dicom.volumes.nifti import write_nifti
+from petct_ext.dicom.volumes.pet_suv import read_pet_suv
 from petct_ext.dicom.volumes.resampling import Grid, grid_to_series
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json

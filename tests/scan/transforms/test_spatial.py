@@ -15,7 +15,8 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.transforms import Compose, ConcatItemsd, Invertd, LoadImaged, Orientationd
 
-from petct_ext.dicom.volumes.conversion import GridChoice, Preparation, convert_exam
+from petct_ext.dicom.volumes.conversion import convert_exam
+from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation
 from petct_ext.dicom.volumes.resampling import Grid
 from petct_ext.errors import InputDataError
 from petct_ext.keys import CT, IMAGE, PET

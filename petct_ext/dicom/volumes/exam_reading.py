@@ -1,0 +1,166 @@
+"""PET and CT of one exam, from wherever they come, on one grid and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from nibabel.affines import voxel_sizes
+
+from petct_ext.arrays import FloatArray
+from petct_ext.dicom.checks import find_problems, require_acceptable
+from petct_ext.dicom.files.decoding import AIR_HU
+from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
+from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
+from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
+from petct_ext.dicom.volumes.nifti_pairs import is_nifti, read_nifti_ct
+from petct_ext.dicom.volumes.pet_suv import SuvMode, open_pet
+from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
+from petct_ext.errors import InputDataError
+
+__all__ = ["HU_RANGE", "AlignedExam", "GridChoice", "Preparation", "read_exam"]
+
+HU_RANGE: Final = (AIR_HU, 3071.0)
+"""Limits of a CT before it is sampled: air, and the largest value of 12 bits."""
+
+# An exam whose hottest voxel is outside these is in another unit than its header says.
+_PLAUSIBLE_LARGEST_SUV = (0.1, 2000.0)
+_NO_OVERRIDES = SuvOverrides()
+
+
+@dataclass(frozen=True, slots=True)
+class GridChoice:
+    """How volumes are sampled; see :func:`petct_ext.dicom.volumes.resampling.common_grid`.
+
+    Raises:
+        InputDataError: if a size is not positive.
+    """
+
+    in_plane: int = 224
+    field_of_view_mm: float = 500.0
+    slice_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        slice_mm = 1.0 if self.slice_mm is None else self.slice_mm
+        if not min(self.in_plane, self.field_of_view_mm, slice_mm) > 0:
+            raise InputDataError(
+                f"in-plane size, field of view and slice distance must be positive, got "
+                f"{self.in_plane}, {self.field_of_view_mm} mm and {self.slice_mm} mm."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """All that a group may choose about the volumes of one exam.
+
+    Attributes:
+        grid: how to sample.
+        suv: ``required`` refuses a PET whose SUV cannot be computed; ``optional`` keeps it in its
+            own units and says so.
+        overrides: values to use instead of the header's.
+        accepted: names of checks whose hard findings a person has accepted for this exam.
+    """
+
+    grid: GridChoice
+    suv: SuvMode = "required"
+    overrides: SuvOverrides = field(default=_NO_OVERRIDES)
+    accepted: tuple[str, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns what the voxels of a volume depend on, JSON-ready."""
+        return {
+            "format": RECORD_FORMAT,
+            **asdict(self.grid),
+            "hu_range": list(HU_RANGE),
+            "overrides": self.overrides.given(),
+            "accepted": sorted(self.accepted),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedExam:
+    """PET and CT of one exam on one grid.
+
+    Attributes:
+        pet: SUVbw in g/mL (or in ``facts["pet_units"]``), at least 0, float32 (X, Y, Z).
+        ct: HU, same shape.
+        grid: where the voxels lie, RAS+ mm.
+        facts: what ``exam.json`` says about them.
+    """
+
+    pet: FloatArray
+    ct: FloatArray
+    grid: Grid
+    facts: dict[str, Any]
+
+
+def read_exam(
+    pet_files: Sequence[Path], ct_files: Sequence[Path], *, how: Preparation
+) -> AlignedExam:
+    """Reads both series and samples them on their common grid.
+
+    Raises:
+        InputDataError: if one cannot be read, they do not overlap, there is no SUV although it is
+            required, or values are not finite, constant or implausible.
+    """
+    pet = open_pet(pet_files, suv=how.suv, overrides=how.overrides)
+    ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else open_series(ct_files)
+    target = common_grid(
+        (pet.series.shape, pet.series.affine),
+        (ct.shape, ct.affine),
+        in_plane=how.grid.in_plane,
+        field_of_view_mm=how.grid.field_of_view_mm,
+        slice_mm=how.grid.slice_mm,
+    )
+    originals = {"pet": _grid_of(pet.series), "ct": _grid_of(ct)}
+    uptake = resample_planes(pet.planes(), pet.series.shape, pet.series.affine, target, outside=0.0)
+    clipped = ClippedPlanes(ct.planes(), HU_RANGE)
+    hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
+    warnings = [f"PET: {w}" for w in (*pet.series.warnings, *pet.suv.warnings)]
+    warnings += [f"CT: {w}" for w in ct.warnings]
+    pixel_checks = [*pet.series.checks, *ct.checks, clipped.check(), negative_uptake_check(uptake)]
+    largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
+    np.maximum(uptake, 0.0, out=uptake)
+    checks = [*pet.checks, *pixel_checks]
+    require_acceptable(checks, how.accepted)
+    facts = {
+        "num_slices": target.shape[2],
+        "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
+        "pet_units": pet.units,
+        "no_suv_because": pet.problem,
+        "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
+        "suv_audit": pet.suv.audit,
+        "largest_value": largest,
+        "warnings": warnings + find_problems(checks),
+        "checks": [check.to_json() for check in checks],
+        "original_grids": originals,
+    }
+    return AlignedExam(uptake, hu, target, facts)
+
+
+def _grid_of(series: OpenSeries | SeriesVolume) -> dict[str, Any]:
+    return {"shape": list(series.shape), "affine": series.affine.tolist()}
+
+
+def _require_plausible(uptake: FloatArray, hu: FloatArray, *, is_suv: bool) -> float:
+    """Returns the largest PET value of a pair of volumes that hold something."""
+    largest = 0.0
+    for name, volume in (("CT", hu), ("PET", uptake)):
+        smallest, largest = float(volume.min()), float(volume.max())
+        if not np.isfinite(smallest + largest):  # NaN passes through minimum and maximum
+            raise InputDataError(f"the {name} holds values that are not finite.")
+        if smallest == largest:
+            raise InputDataError(f"the {name} is constant ({largest:g}); it is empty.")
+    if largest <= 0:
+        raise InputDataError(f"the largest value of the PET is {largest:g}; it holds no activity.")
+    low, high = _PLAUSIBLE_LARGEST_SUV
+    if is_suv and not low <= largest <= high:
+        raise InputDataError(
+            f"the largest SUV is {largest:.2g}, outside {low:g} to {high:g}; Units (0054,1001), "
+            "dose or weight must be wrong."
+        )
+    return largest
