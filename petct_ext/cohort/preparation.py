@@ -14,11 +14,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from petct_ext.cohort.workers import Cluster, run_in_processes, run_on_cluster
+from petct_ext.dicom.series.exam_choice import ANOTHER_FRAME, ASSUMED_REGISTERED
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.conversion import convert_exam
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation
 from petct_ext.dicom.volumes.exam_record import find_prepared, source_fingerprint
 from petct_ext.dicom.volumes.pet_suv import SuvMode
+from petct_ext.dicom.volumes.registration import Registration
 from petct_ext.errors import InputDataError, OutputError, did_you_mean
 from petct_ext.files import make_folder, read_json
 from petct_ext.tables.schemas import (
@@ -33,6 +35,10 @@ from petct_ext.tables.schemas import (
 __all__ = ["prepare_exams", "read_accepted", "read_suv_overrides"]
 
 _LOGGER = logging.getLogger(__name__)
+_REGISTRATIONS: dict[str, Registration] = {
+    ANOTHER_FRAME: "unknown",
+    ASSUMED_REGISTERED: "assumed",
+}
 
 
 class _Job(NamedTuple):
@@ -176,6 +182,7 @@ def _jobs(
                     how,
                     overrides=overrides.get(row["exam_id"], how.overrides),
                     accepted=tuple(accepted.get(row["exam_id"], ())),
+                    registration=_REGISTRATIONS.get(row.get("ct_match", ""), "stated"),
                 ),
             )
             for row in exams[exams.status == "ok"].to_dict("records")

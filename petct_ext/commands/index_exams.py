@@ -30,6 +30,7 @@ from typing import NoReturn
 from petct_ext.cli import SOME_FAILED, new_parser, run
 from petct_ext.cohort.index import count_reasons, index_exams
 from petct_ext.cohort.nifti_index import index_nifti_pairs
+from petct_ext.cohort.options import add_choice_options
 from petct_ext.dicom.files.identity import load_or_make_salt
 from petct_ext.dicom.series.reconstruction import parse_preference
 
@@ -66,19 +67,7 @@ def main() -> NoReturn:
     parser.add_argument("--work", type=Path, required=True, help="work folder of the cohort")
     parser.add_argument("--salt-file", type=Path, help="secret of the pseudonyms; made if missing")
     parser.add_argument("--min-slices", type=int, default=16, help="shorter series are left out")
-    parser.add_argument(
-        "--prefer",
-        action="append",
-        default=[],
-        metavar="[CT:][KEYWORD=]TEXT",
-        help="take the series whose element holds TEXT where several would do; may be repeated, "
-        "most important first; without KEYWORD the Series Description, e.g. --prefer EARL",
-    )
-    parser.add_argument(
-        "--assume-registered",
-        action="store_true",
-        help="take a CT of another frame of reference as it lies, without measuring the match",
-    )
+    add_choice_options(parser)
     parser.add_argument(
         "--keep-ids",
         action="store_true",

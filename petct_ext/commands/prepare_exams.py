@@ -24,6 +24,7 @@ from typing import NoReturn
 import pandas as pd
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.cohort.options import add_review_options
 from petct_ext.cohort.preparation import prepare_exams, read_accepted, read_suv_overrides
 from petct_ext.cohort.workers import Cluster
 from petct_ext.dicom.volumes.exam_reading import GridChoice
@@ -82,10 +83,7 @@ def main() -> NoReturn:
         default="required",
         help="optional keeps exams whose SUV cannot be computed, in the PET's own units",
     )
-    parser.add_argument("--suv-overrides", type=Path, help="values that headers lack, CSV")
-    parser.add_argument(
-        "--accept", type=Path, help="implausible findings that were looked at, CSV: exam_id, check"
-    )
+    add_review_options(parser)
     parser.add_argument(
         "--verify", action="store_true", help="compare checksums of finished volumes as well"
     )

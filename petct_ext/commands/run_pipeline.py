@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
+from petct_ext.cohort.options import add_choice_options, add_review_options
 from petct_ext.files import make_folder
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.plan import PROFILES, RunPlan, require_cohort
@@ -37,6 +38,15 @@ def command(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         ontology=arguments.ontology,
         several_reports=arguments.several_reports,
+        index_options=index_options(arguments),
+        prepare_tables={
+            option: table.resolve()
+            for option, table in (
+                ("--suv-overrides", arguments.suv_overrides),
+                ("--accept", arguments.accept),
+            )
+            if table is not None
+        },
     )
     if not plan.is_phantom:
         require_cohort(plan)
@@ -45,6 +55,14 @@ def command(arguments: argparse.Namespace) -> int:
     incomplete = run_steps(steps_of_run(plan), work, facts=facts)
     print(work / "index.html")
     return SOME_FAILED if incomplete else 0
+
+
+def index_options(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Returns the options of the index that were given."""
+    options = [option for wish in arguments.prefer for option in ("--prefer", wish)]
+    if arguments.assume_registered:
+        options.append("--assume-registered")
+    return tuple(options)
 
 
 def main() -> NoReturn:
@@ -58,6 +76,8 @@ def main() -> NoReturn:
     parser.add_argument("--patients", type=int, default=140, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_choice_options(parser)
+    add_review_options(parser)
     add_several_option(parser)
     add_ontology_option(parser)
     run(command, parser)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from petct_ext.errors import InputDataError
@@ -54,6 +56,8 @@ class RunPlan(NamedTuple):
         workers: processes.
         ontology: the regions.
         several_reports: what becomes of several reports of one exam.
+        index_options: further options of the index.
+        prepare_tables: tables for the preparation, by option.
     """
 
     data: Path
@@ -66,6 +70,8 @@ class RunPlan(NamedTuple):
     workers: int
     ontology: RegionOntology
     several_reports: str = "join"
+    index_options: tuple[str, ...] = ()
+    prepare_tables: Mapping[str, Path] = MappingProxyType({})
 
     @property
     def regions(self) -> tuple[Path, ...]:

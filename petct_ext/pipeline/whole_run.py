@@ -52,11 +52,12 @@ def _index(plan: RunPlan) -> Step:
     scans = pairs if pairs.is_file() and not dicom.exists() else dicom
     source = ["--nifti-pairs", pairs] if scans == pairs else [dicom]
     salt = plan.data / "project_salt.txt"
-    salt_file = ["--salt-file", salt] if plan.is_phantom or salt.is_file() else []
+    options = ["--salt-file", salt] if plan.is_phantom or salt.is_file() else []
+    options += [*plan.index_options, "--workers", plan.workers]
     return Step(
         "index",
         "Find exams and their series",
-        _script("index_exams", *source, "--work", work, *salt_file, "--workers", plan.workers),
+        _script("index_exams", *source, "--work", work, *options),
         (scans,),
         (work / "exams.csv", work / "series.csv", work / "private" / "identifiers.csv"),
         exams_may_fail=True,
@@ -65,11 +66,17 @@ def _index(plan: RunPlan) -> Step:
 
 def _prepare(plan: RunPlan) -> Step:
     work, options = plan.work, [*plan.profile.prepare, "--workers", plan.workers]
+    for option, table in plan.prepare_tables.items():
+        options += [option, table]
     return Step(
         "prepare",
         "Prepare volumes: SUV and HU on one grid",
         _script("prepare_exams", "--work", work, *options),
-        (work / "exams.csv", work / "private" / "series_files.json"),
+        (
+            work / "exams.csv",
+            work / "private" / "series_files.json",
+            *plan.prepare_tables.values(),
+        ),
         (work / "prepared.csv",),
         exams_may_fail=True,
     )

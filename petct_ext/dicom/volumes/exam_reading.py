@@ -19,6 +19,7 @@ from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_chec
 from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
 from petct_ext.dicom.volumes.nifti_pairs import is_nifti, read_nifti_ct
 from petct_ext.dicom.volumes.pet_suv import SuvMode, open_pet
+from petct_ext.dicom.volumes.registration import Registration, registration_check
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
 from petct_ext.errors import InputDataError
 
@@ -63,12 +64,16 @@ class Preparation:
             own units and says so.
         overrides: values to use instead of the header's.
         accepted: names of checks whose hard findings a person has accepted for this exam.
+        registration: whether PET and CT are said to lie on each other: ``stated`` by the scanner
+            (one frame of reference) or the manifest, ``assumed`` by a person, or ``unknown``, so
+            that it has to be measured.
     """
 
     grid: GridChoice
     suv: SuvMode = "required"
     overrides: SuvOverrides = field(default=_NO_OVERRIDES)
     accepted: tuple[str, ...] = ()
+    registration: Registration = "stated"
 
     def parameters(self) -> dict[str, Any]:
         """Returns what the voxels of a volume depend on, JSON-ready."""
@@ -78,6 +83,7 @@ class Preparation:
             "hu_range": list(HU_RANGE),
             "overrides": self.overrides.given(),
             "accepted": sorted(self.accepted),
+            "registration": self.registration,
         }
 
 
@@ -125,11 +131,13 @@ def read_exam(
     pixel_checks = [*pet.series.checks, *ct.checks, clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    checks = [*pet.checks, *pixel_checks]
+    spacing_mm = [float(s) for s in voxel_sizes(target.affine)]
+    registration = registration_check(uptake, hu, spacing_mm, how.registration)
+    checks = [*pet.checks, *pixel_checks, registration]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
-        "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
+        "spacing_mm": spacing_mm,
         "pet_units": pet.units,
         "no_suv_because": pet.problem,
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
