@@ -97,7 +97,8 @@ class PixelCounts:
         if wrapped:
             text = (
                 f"{wrapped} negative values of the PET lie among its hottest; Pixel Representation "
-                "(0028,0103) is 1, and the values look unsigned (0): the hottest voxels would be 0"
+                "(0028,0103) is 1, and the values look unsigned (0): the hottest voxels would be "
+                "0; export the PET again or correct the element"
             )
             return Check(name, CheckState.NOT_FINE, text, is_hard=True, value=float(wrapped))
         near_top = sum(one.near_top for one in counts)
@@ -107,10 +108,13 @@ class PixelCounts:
             text = (
                 f"{near_top} values of the PET lie at the end of the range of Bits Stored "
                 "(0028,0101) beside values near 0; Pixel Representation (0028,0103) is 0, and the "
-                "values look signed (1): noise below 0 would be the hottest"
+                "values look signed (1): noise below 0 would be the hottest; export the PET again "
+                "or correct the element"
             )
             return Check(name, CheckState.NOT_FINE, text, is_hard=True, value=float(near_top))
-        return Check(name, CheckState.FINE, "the sign of the stored values of the PET is right")
+        return Check(
+            name, CheckState.FINE, "no stored value of the PET looks as if its sign were wrong"
+        )
 
     def _saturation_check(self) -> Check:
         name = "pet_saturated"
@@ -203,7 +207,8 @@ def _contradiction(stored: StoredArray, header: pydicom.Dataset, full: int) -> s
         return ""
     return (
         f"Largest Image Pixel Value (0028,0107) of the PET is {said}, as its values are if they "
-        "are unsigned; Pixel Representation (0028,0103) is 1: the hottest voxels would be 0"
+        "are unsigned; Pixel Representation (0028,0103) is 1: the hottest voxels would be 0; "
+        "export the PET again or correct the element"
     )
 
 

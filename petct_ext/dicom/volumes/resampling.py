@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 from scipy import ndimage, sparse
 
@@ -145,7 +144,7 @@ def resample_planes(
     if axes is None:
         means = _block_means(planes, shape, blocks)
         sampled = _sample_oblique(means, _to_block(to_voxel, blocks), grid.shape)
-        sampled[~_inside(shape, to_voxel, grid.shape)] = outside
+        _fill_outside(sampled, shape, to_voxel, outside)
         return sampled
     # Source axis axes[k] runs along target axis k.
     center = (np.array(grid.shape) - 1) / 2
@@ -280,16 +279,17 @@ def _sample_oblique(
     return sampled
 
 
-def _inside(
-    shape: tuple[int, ...], to_voxel: Affine, target: tuple[int, int, int]
-) -> npt.NDArray[np.bool_]:
-    """Marks the target voxels within the source; a voxel reaches half its size from its center."""
-    axes = np.ogrid[: target[0], : target[1], : target[2]]
-    inside = np.ones(target, dtype=np.bool_)
-    for size, row in zip(shape, to_voxel[:3], strict=True):
-        place = row[0] * axes[0] + row[1] * axes[1] + row[2] * axes[2] + row[3]
-        inside &= (place >= -0.5) & (place <= size - 0.5)
-    return inside
+def _fill_outside(
+    sampled: FloatArray, shape: tuple[int, int, int], to_voxel: Affine, outside: float
+) -> None:
+    """Overwrites what lies beyond the source; a voxel reaches half its size from its center."""
+    x, y = np.ogrid[: sampled.shape[0], : sampled.shape[1]]
+    for z in range(sampled.shape[2]):  # slice by slice: places are float64
+        inside = np.ones(sampled.shape[:2], dtype=np.bool_)
+        for size, row in zip(shape, to_voxel[:3], strict=True):
+            place = row[0] * x + row[1] * y + row[2] * z + row[3]
+            inside &= (place >= -0.5) & (place <= size - 0.5)
+        sampled[:, :, z][~inside] = outside
 
 
 def _block_means(
