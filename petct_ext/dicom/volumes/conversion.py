@@ -21,6 +21,7 @@ from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.volumes.anatomy import ExamVolumes
 from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
 from petct_ext.dicom.volumes.nifti_pairs import (
     is_nifti,
@@ -29,6 +30,7 @@ from petct_ext.dicom.volumes.nifti_pairs import (
     read_nifti_pet,
 )
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample
+from petct_ext.dicom.volumes.volume_checks import VolumeFindings, check_volumes, weight_in_audit
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
 
@@ -210,8 +212,9 @@ def convert_exam(
         ``volumes`` with bytes and SHA-256 of each file; ``num_slices`` and ``spacing_mm``;
         ``pet_units``, and ``no_suv_because`` if these are not SUVbw; ``suv_bw_factor`` (the median,
         should slices differ) with its ``suv_audit``; ``largest_value`` of the PET; ``warnings``;
-        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; and ``original_grids``, shape and
-        RAS+ affine of both series.
+        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; ``measurements``, see
+        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`; and ``original_grids``, shape
+        and RAS+ affine of both series.
 
     Raises:
         InputDataError: if the exam cannot be read, or its values are implausible.
@@ -267,11 +270,12 @@ def read_exam(
     uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    checks = [*pet.checks]
+    found = _look_at(ExamVolumes(uptake, hu, _spacing(target)), target, originals, pet=pet)
+    checks = [*pet.checks, *found.checks]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
-        "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
+        "spacing_mm": list(_spacing(target)),
         "pet_units": pet.units,
         "no_suv_because": pet.problem,
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
@@ -279,9 +283,29 @@ def read_exam(
         "largest_value": largest,
         "warnings": warnings + find_problems(checks),
         "checks": [check.to_json() for check in checks],
+        "measurements": found.measurements,
         "original_grids": originals,
     }
     return AlignedExam(uptake, hu, target, facts)
+
+
+def _look_at(
+    volumes: ExamVolumes, target: Grid, originals: dict[str, Any], *, pet: _Pet
+) -> VolumeFindings:
+    """Checks aligned volumes against each other and against the PET as it was read."""
+    return check_volumes(
+        volumes,
+        affine=target.affine,
+        original_grids=originals,
+        pet_series=(pet.volume.array, pet.volume.affine),
+        is_suv=not pet.problem,
+        weight_kg=weight_in_audit(pet.suv.audit),
+    )
+
+
+def _spacing(grid: Grid) -> tuple[float, float, float]:
+    x, y, z = map(float, voxel_sizes(grid.affine))
+    return x, y, z
 
 
 def _grid_of(volume: SeriesVolume) -> dict[str, Any]:
