@@ -46,7 +46,8 @@ def read_volumes(folder: Path) -> ExamVolumes:
     if arrays[0].shape != arrays[1].shape:
         raise InputDataError(f"PET and CT have shapes {arrays[0].shape} and {arrays[1].shape}.")
     x, y, z = map(float, voxel_sizes(image.affine))
-    return ExamVolumes(arrays[0], arrays[1], (x, y, z))
+    left, back, bottom = map(float, image.affine[:3, 3])
+    return ExamVolumes(arrays[0], arrays[1], (x, y, z), (left, back, bottom))
 
 
 def measure(volumes: ExamVolumes, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +70,6 @@ def measure(volumes: ExamVolumes, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = check_volumes(
         volumes,
-        affine=np.diag([*volumes.spacing_mm, 1.0]),
         original_grids=record["original_grids"],
         is_suv=record["pet_units"] == SUV_BW,
     )

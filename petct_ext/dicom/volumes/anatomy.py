@@ -69,11 +69,23 @@ class ExamVolumes:
         pet: SUVbw in g/mL, or other units.
         ct: HU, same shape.
         spacing_mm: along X, Y and Z.
+        origin_mm: center of the first voxel, RAS+.
     """
 
     pet: FloatArray
     ct: FloatArray
     spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def centers_mm(self, axis: int) -> Floats:
+        """Returns where the centers of voxels lie along an axis, RAS+ mm."""
+        count = self.pet.shape[axis]
+        return self.origin_mm[axis] + self.spacing_mm[axis] * np.arange(count, dtype=np.float64)
+
+    def span_mm(self, axis: int) -> tuple[float, float]:
+        """Returns the outer edges of the first and last voxel along an axis, RAS+ mm."""
+        low = self.origin_mm[axis] - self.spacing_mm[axis] / 2
+        return low, low + self.spacing_mm[axis] * self.pet.shape[axis]
 
     def coarse(self) -> ExamVolumes:
         """Returns every so many voxels, about 6 mm apart: enough for what is measured here."""
@@ -81,7 +93,7 @@ class ExamVolumes:
         x, y, z = (spacing * step for spacing, step in zip(self.spacing_mm, steps, strict=True))
         chosen = tuple(slice(None, None, step) for step in steps)
         pet, ct = (np.asfortranarray(array[chosen]) for array in (self.pet, self.ct))
-        return ExamVolumes(pet, ct, (x, y, z))
+        return ExamVolumes(pet, ct, (x, y, z), self.origin_mm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _check_left_right(anatomy: Anatomy) -> Check:
     return not_fine(
         name,
         f"liver on the patient's left ({lump.milliliters:.0f} mL): PET and CT may be mirrored "
-        "(situs inversus exists)",
+        "(or situs inversus, or a large spleen)",
         value,
     )
 
@@ -176,7 +176,8 @@ def _check_upside_down(anatomy: Anatomy) -> Check:
             reasons.append(f"liver {end} the lungs")
     below, above = _areas_beyond(anatomy, anatomy.lungs)
     if below is not None and above is not None:
-        if max(below, above) >= _CLEAR_AREAS * min(below, above):
+        is_clear = max(below, above) >= _CLEAR_AREAS * min(below, above)
+        if is_clear and anatomy.lungs_ml >= _WHOLE_LUNGS_ML:  # part of a lung may end anywhere
             votes += 1 if below > above else -1
         reasons.append(f"body of {below:.0f} cm2 below and {above:.0f} cm2 above the lungs")
     said = ", ".join(reasons)

@@ -270,12 +270,12 @@ def read_exam(
     uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    found = _look_at(ExamVolumes(uptake, hu, _spacing(target)), target, originals, pet=pet)
+    found = _look_at(ExamVolumes(uptake, hu, *_place(target)), originals, pet=pet)
     checks = [*pet.checks, *found.checks]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
-        "spacing_mm": list(_spacing(target)),
+        "spacing_mm": list(_place(target)[0]),
         "pet_units": pet.units,
         "no_suv_because": pet.problem,
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
@@ -289,13 +289,10 @@ def read_exam(
     return AlignedExam(uptake, hu, target, facts)
 
 
-def _look_at(
-    volumes: ExamVolumes, target: Grid, originals: dict[str, Any], *, pet: _Pet
-) -> VolumeFindings:
+def _look_at(volumes: ExamVolumes, originals: dict[str, Any], *, pet: _Pet) -> VolumeFindings:
     """Checks aligned volumes against each other and against the PET as it was read."""
     return check_volumes(
         volumes,
-        affine=target.affine,
         original_grids=originals,
         pet_series=(pet.volume.array, pet.volume.affine),
         is_suv=not pet.problem,
@@ -303,9 +300,11 @@ def _look_at(
     )
 
 
-def _spacing(grid: Grid) -> tuple[float, float, float]:
+def _place(grid: Grid) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Returns distance of voxels and center of the first one, mm."""
     x, y, z = map(float, voxel_sizes(grid.affine))
-    return x, y, z
+    left, back, bottom = map(float, grid.affine[:3, 3])
+    return (x, y, z), (left, back, bottom)
 
 
 def _grid_of(volume: SeriesVolume) -> dict[str, Any]:

@@ -54,6 +54,10 @@ _BODY_SUV_SOFT = (0.5, 2.0)
 _SCALE_PERCENTILE = 95.0
 _ACTIVE_SHARE, _COLD_SHARE = 0.15, 0.01  # of that percentile of the PET
 _LEAST_SHARE = 0.02  # of the voxels, to take a median of
+# If the CT has this much dense tissue, or air, in its own field of view, its scale is not what is
+# wrong: a PET that lies elsewhere shows body where there is none.
+_DENSE_HU, _LEAST_DENSE = -300.0, 0.05
+_AIR_HU, _LEAST_AIR = (-1020.0, -700.0), 0.02  # lowest values are filling
 _TISSUE_HU = (-300.0, 300.0)  # median of what takes up FDG: fat is -100, muscle 50
 _AIR_BELOW_HU = -500.0  # median of what takes up nothing, outside of the body
 # The mass that a CT shows is a lower bound of the weight; a table, a blanket, and voxels that are
@@ -90,7 +94,6 @@ def weight_in_audit(audit: Sequence[Mapping[str, Any]]) -> float | None:
 def check_volumes(
     volumes: ExamVolumes,
     *,
-    affine: Affine,
     original_grids: Mapping[str, Any],
     pet_series: tuple[FloatArray, Affine] | None = None,
     is_suv: bool = True,
@@ -100,7 +103,6 @@ def check_volumes(
 
     Args:
         volumes: aligned PET and CT, (X, Y, Z), RAS+.
-        affine: of their grid, RAS+ mm.
         original_grids: ``shape`` and ``affine`` of ``pet`` and ``ct`` as they were read.
         pet_series: values (in the units of the PET) and RAS+ affine of the PET as it was read;
             without it single empty slices and what lies beside the grid are not seen.
@@ -116,12 +118,10 @@ def check_volumes(
         x, y, z = extent
         text = f"a field of view of {x:.0f} x {y:.0f} x {z:.0f} mm is too small to check this in"
         return VolumeFindings(tuple(not_measured(name, text) for name in VOLUME_CHECKS), known)
-    coarse = volumes.coarse()
-    anatomy = find_anatomy(coarse)
-    fields = ScanFields(affine, volumes, original_grids, pet_series)
-    scale = _check_ct_scale(coarse)
+    anatomy = find_anatomy(volumes.coarse())
+    fields = ScanFields(volumes, original_grids, pet_series)
+    scale = _check_ct_scale(anatomy.volumes, fields)
     cut, cut_measured = check_cut(anatomy, fields)
-    is_whole = cut.state is CheckState.FINE
     lies, lies_measured = check_anatomy(
         anatomy, is_suv=is_suv, original_mm=max(volumes.spacing_mm[:2])
     )
@@ -130,55 +130,57 @@ def check_volumes(
         scale,
         check_empty_slices(anatomy, fields),
         _check_body_suv(anatomy, is_suv=is_suv),
-        _check_weight(anatomy, weight_kg, scale=scale, is_whole=is_whole),
+        _check_weight(anatomy, weight_kg, scale=scale, is_whole=not cut_measured["cut_mm"]),
         *lies,
         *placed,
         cut,
     ]
-    measured = {
+    body = _body_measurements(anatomy, is_suv=is_suv)
+    measured = {**body, **lies_measured, **placed_measured, **cut_measured, **known}
+    return VolumeFindings(tuple(checks), measured)
+
+
+def _body_measurements(anatomy: Anatomy, *, is_suv: bool) -> dict[str, Any]:
+    return {
         "body_suv": anatomy.mean_uptake if is_suv else None,
         "mass_in_view_kg": anatomy.mass_kg,
         "trunk_mm": anatomy.trunk_mm,
         "body_mm": anatomy.length_mm,
     }
-    measured |= {**lies_measured, **placed_measured, **cut_measured, **known}
-    return VolumeFindings(tuple(checks), measured)
 
 
-def _check_ct_scale(coarse: ExamVolumes) -> Check:
+def _check_ct_scale(coarse: ExamVolumes, fields: ScanFields) -> Check:
     """Asks the PET where body and air are, and the CT whether it agrees."""
-    name, pet, ct = "ct_scale", coarse.pet, coarse.ct
-    scale = float(np.percentile(pet[::2, ::2], _SCALE_PERCENTILE))
+    name = "ct_scale"
+    chosen = fields.inside_both(coarse)
+    pet, ct = coarse.pet[chosen], coarse.ct[chosen]
+    scale = float(np.percentile(pet[::2, ::2], _SCALE_PERCENTILE)) if pet.size else 0.0
     active = ct[pet > _ACTIVE_SHARE * scale] if scale > 0 else ct[:0].ravel()
-    if active.size < _LEAST_SHARE * ct.size:
+    if active.size <= _LEAST_SHARE * ct.size:
         return not_measured(name, "too little uptake to tell where body and air should be")
-    tissue = float(np.median(active))
-    low, high = _TISSUE_HU
+    has_air = np.mean((ct > _AIR_HU[0]) & (ct < _AIR_HU[1])) >= _LEAST_AIR
+    has_tissue = np.mean(ct > _DENSE_HU) >= _LEAST_DENSE
+    tissue, (low, high) = float(np.median(active)), _TISSUE_HU
     if not low <= tissue <= high:
-        off = round(tissue / 1000) * 1000
-        by = f", about {off:+d} HU off (Rescale Intercept (0028,1052)?)" if off else ""
-        return not_fine(
-            name,
-            f"where the PET shows body, the CT has {tissue:.0f} HU at the median, soft tissue has "
-            f"-100 to 100 HU{by}",
-            tissue,
-            "HU",
-            is_hard=True,
-        )
+        text = f"where the PET shows body, the CT has {tissue:.0f} HU at the median"
+        if has_air if tissue > high else has_tissue:
+            return not_measured(name, f"{text}, but it does show body and air", tissue, "HU")
+        return _wrong_scale(text, tissue, "soft tissue has -100 to 100 HU")
     cold = ct[pet <= _COLD_SHARE * scale]
-    if cold.size < _LEAST_SHARE * ct.size:
+    if cold.size <= _LEAST_SHARE * ct.size:
         return fine(name, f"soft tissue {tissue:.0f} HU; no air in view", tissue, "HU")
     air = float(np.median(cold))
-    if air > _AIR_BELOW_HU:
-        return not_fine(
-            name,
-            f"where the PET shows air, the CT has {air:.0f} HU at the median, air has -1000 HU: "
-            "is the CT cut off, or not in HU?",
-            air,
-            "HU",
-            is_hard=True,
-        )
+    if air > _AIR_BELOW_HU and not has_air:
+        text = f"where the PET shows air, the CT has {air:.0f} HU at the median"
+        return _wrong_scale(text, air, "air has -1000 HU")
     return fine(name, f"soft tissue {tissue:.0f} HU, air {air:.0f} HU", tissue, "HU")
+
+
+def _wrong_scale(text: str, value: float, expected: str) -> Check:
+    off = round(value / 1000) * 1000 if "soft" in expected else 0
+    hint = f"about {off:+d} HU off" if off else "cut off, or not in HU"
+    said = f"{text}, {expected}; the CT seems to be {hint} (Rescale Intercept (0028,1052))"
+    return not_fine("ct_scale", said, value, "HU", is_hard=True)
 
 
 def _check_body_suv(anatomy: Anatomy, *, is_suv: bool) -> Check:
