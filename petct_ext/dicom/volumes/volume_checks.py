@@ -65,7 +65,7 @@ _AIR_BELOW_HU = -500.0  # median of what takes up nothing, outside of the body
 _MASS_HARD, _MASS_SOFT = 0.7, 0.9
 # Trunk, head and parts of the limbs are 0.6 to 0.8 of the mass (0.59-0.79 in 233 phantoms; trunk
 # alone 0.5: Dempster, WADC TR 55-159, 1955), so a true weight is at most about twice what is seen.
-_MOST_PER_MASS, _MOST_PER_CUT_MASS = 2.5, 3.0
+_MOST_PER_MASS, _MOST_PER_CUT_MASS = 2.5, 2.7
 _POUNDS = 2.2046
 
 
