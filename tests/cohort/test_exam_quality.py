@@ -48,10 +48,10 @@ def test_liver_of_a_body_is_found_on_the_right_below_the_lung() -> None:
     assert find_flags(row) == []
 
 
-def test_mirrored_body_has_no_liver_on_the_right() -> None:
+def test_liver_of_a_mirrored_body_is_found_on_the_other_side() -> None:
     whole = body()
     mirrored = replace(whole, pet=whole.pet[::-1], ct=whole.ct[::-1])
-    assert measure(mirrored, record())["liver_suv"] is None
+    assert measure(mirrored, record())["liver_suv"] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,15 @@ from petct_ext.dicom.checks import find_problems, require_acceptable
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.volumes.anatomy import ExamVolumes
 from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
 from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
 from petct_ext.dicom.volumes.nifti_pairs import is_nifti, read_nifti_ct
-from petct_ext.dicom.volumes.pet_suv import SuvMode, open_pet
+from petct_ext.dicom.volumes.pet_suv import Pet, SuvMode, open_pet
 from petct_ext.dicom.volumes.registration import Registration, registration_check
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
+from petct_ext.dicom.volumes.thinning import ThinnedPlanes
+from petct_ext.dicom.volumes.volume_checks import check_volumes, weight_in_audit
 from petct_ext.errors import InputDataError
 
 __all__ = ["HU_RANGE", "AlignedExam", "GridChoice", "Preparation", "read_exam"]
@@ -123,31 +126,56 @@ def read_exam(
         slice_mm=how.grid.slice_mm,
     )
     originals = {"pet": _grid_of(pet.series), "ct": _grid_of(ct)}
-    uptake = resample_planes(pet.planes(), pet.series.shape, pet.series.affine, target, outside=0.0)
+    thinned = ThinnedPlanes(pet.planes(), pet.series.affine)
+    uptake = resample_planes(thinned, pet.series.shape, pet.series.affine, target, outside=0.0)
     clipped = ClippedPlanes(ct.planes(), HU_RANGE)
     hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
-    warnings = [f"PET: {w}" for w in (*pet.series.warnings, *pet.suv.warnings)]
-    warnings += [f"CT: {w}" for w in ct.warnings]
     pixel_checks = [*pet.series.checks, *ct.checks, clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    spacing_mm = [float(s) for s in voxel_sizes(target.affine)]
-    registration = registration_check(uptake, hu, spacing_mm, how.registration)
-    checks = [*pet.checks, *pixel_checks, registration]
+    volumes = ExamVolumes(uptake, hu, *_place(target))
+    found = check_volumes(
+        volumes,
+        original_grids=originals,
+        pet_series=thinned.series(),
+        is_suv=not pet.problem,
+        weight_kg=weight_in_audit(pet.suv.audit),
+    )
+    registration = registration_check(uptake, hu, volumes.spacing_mm, how.registration)
+    checks = [*pet.checks, *pixel_checks, *found.checks, registration]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
-        "spacing_mm": spacing_mm,
+        "spacing_mm": list(volumes.spacing_mm),
+        **_pet_facts(pet, largest),
+        "warnings": _reading_warnings(pet, ct) + find_problems(checks),
+        "checks": [check.to_json() for check in checks],
+        "measurements": found.measurements,
+        "original_grids": originals,
+    }
+    return AlignedExam(uptake, hu, target, facts)
+
+
+def _pet_facts(pet: Pet, largest: float) -> dict[str, Any]:
+    return {
         "pet_units": pet.units,
         "no_suv_because": pet.problem,
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
         "suv_audit": pet.suv.audit,
         "largest_value": largest,
-        "warnings": warnings + find_problems(checks),
-        "checks": [check.to_json() for check in checks],
-        "original_grids": originals,
     }
-    return AlignedExam(uptake, hu, target, facts)
+
+
+def _reading_warnings(pet: Pet, ct: OpenSeries | SeriesVolume) -> list[str]:
+    warnings = [f"PET: {w}" for w in (*pet.series.warnings, *pet.suv.warnings)]
+    return warnings + [f"CT: {w}" for w in ct.warnings]
+
+
+def _place(grid: Grid) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Returns distance of voxels and center of the first one, mm."""
+    x, y, z = map(float, voxel_sizes(grid.affine))
+    left, back, bottom = map(float, grid.affine[:3, 3])
+    return (x, y, z), (left, back, bottom)
 
 
 def _grid_of(series: OpenSeries | SeriesVolume) -> dict[str, Any]:
