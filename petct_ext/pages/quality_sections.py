@@ -80,9 +80,7 @@ def attention_section(
     others = [row for row in left_out if not str(row["reason"]).startswith(_HELD_BACK)]
     flagged = [exam for exam in checked if exam.findings()]
     rows = [{"exam": row["exam"], "state": "held back", "reason": row["reason"]} for row in held]
-    rows += [
-        {"exam": e.exam_id, "state": _state(e), "reason": "; ".join(e.findings())} for e in flagged
-    ]
+    rows += [{"exam": e.exam_id, "state": _state(e), "reason": _reasons(e)} for e in flagged]
     rows += [{"exam": row["exam"], "state": "left out", "reason": row["reason"]} for row in others]
     calm = [exam for exam in checked if not exam.findings()]
     whole = sum(not exam.named(CheckState.NOT_MEASURED) for exam in calm)
@@ -100,6 +98,15 @@ def _state(exam: CheckedExam) -> str:
     found = exam.named(CheckState.NOT_FINE)
     hard = [check for check in found if check.is_hard]
     return "accepted" if hard and all(map(exam.is_accepted, hard)) else "not fine"
+
+
+def _reasons(exam: CheckedExam) -> str:
+    """Returns the findings, each after the name by which a person accepts or leaves it out."""
+    if exam.problem:
+        return exam.problem
+    found = exam.named(CheckState.NOT_FINE)
+    named = zip((check.name for check in found), exam.findings(), strict=True)
+    return "; ".join(f"{name}: {text}" for name, text in named)
 
 
 def check_section(checked: Sequence[CheckedExam]) -> PageSection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from PIL import Image
 
 from petct_ext.cohort.preparation import prepare_exams
+from petct_ext.dicom.checks import Check, CheckState
 from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
 from petct_ext.pages.quality import write_quality_page
+from petct_ext.tables.schemas import CHECKS, PREPARED, read_table, write_table
 from tests.dicom.exams import write_cohort
 
 
@@ -40,6 +43,72 @@ def test_page_needs_nothing_else_and_tells_what_was_left_out(work: Path) -> None
     assert "(0010,1030)" in rows["warnings"]["E2"]
     assert np.isnan(rows["liver_suv"].astype(float)).all()  # such small bodies have no lung
     assert (work / "quality" / "quality.csv").is_file()
+
+
+def spoil(work: Path, exam_id: str, *checks: Check, accepted: tuple[str, ...] = ()) -> None:
+    """Puts checks into the record of an exam."""
+    path = work / "volumes" / exam_id / "exam.json"
+    document = read_json(path)
+    document["checks"] = [check.to_json() for check in checks]
+    document["parameters"]["accepted"] = list(accepted)
+    write_json(path, document)
+
+
+@pytest.fixture
+def checked(work: Path, tmp_path: Path) -> Path:
+    """E1 has an accepted hard finding and something unknown, E2 is fine, E3 is held back."""
+    copy = tmp_path / "work"
+    shutil.copytree(work, copy)
+    height = Check("height", CheckState.NOT_FINE, "height <b>9 m</b>", is_hard=True)
+    liver = Check("liver_suv", CheckState.NOT_MEASURED, "no liver is in view")
+    spoil(copy, "E1", height, liver, accepted=("height",))
+    spoil(copy, "E2", Check("height", CheckState.FINE, "1.80 m"))
+    table = read_table(copy / "prepared.csv", PREPARED)
+    table.loc[table.exam_id == "E3", "reason"] = "implausible: weight 9 kg. Correct it."
+    write_table(table, copy / "prepared.csv", PREPARED)
+    return copy
+
+
+def test_held_back_exams_come_first_then_accepted_findings(checked: Path) -> None:
+    write_quality_page(checked)
+    page = (checked / "quality" / "index.html").read_text()
+    order = re.findall(r"<tr><td>(E\d)</td><td>(held back|accepted|not fine)</td>", page)
+    assert order == [("E3", "held back"), ("E1", "accepted"), ("E2", "not fine")]
+    assert "height: height &lt;b&gt;9 m&lt;/b&gt; (accepted)" in page
+
+
+def test_states_stand_in_words_with_reasons_of_what_is_unknown(checked: Path) -> None:
+    rows = write_quality_page(checked).set_index("exam_id")
+    page = (checked / "quality" / "index.html").read_text()
+    for kind, text in (
+        ("accepted", "accepted"),
+        ("fine", "fine"),
+        ("not-measured", "not measured"),
+    ):
+        assert re.search(rf'<td class="{kind}" title="[^"]*">{text}</td>', page), kind
+    assert '<td class="absent"' in page  # E2 was not checked for its liver
+    assert "liver suv: no liver is in view" in page
+    assert "run scripts/check_exams.py --alignment itk" in page
+    assert rows.num_not_measured.to_dict() == {"E1": 2, "E2": 1}
+    table = read_table(checked / "quality" / "checks.csv", CHECKS).set_index(["exam_id", "check"])
+    assert table.loc[("E1", "height"), "accepted"] == 1
+    assert table.loc[("E1", "alignment"), "state"] == "not measured"
+
+
+def test_protocols_say_what_is_not_stated(checked: Path) -> None:
+    write_quality_page(checked)
+    page = (checked / "quality" / "index.html").read_text()
+    assert "PET reconstruction" in page
+    assert "not stated" in page
+    assert "fewer than 8 exams have no quartiles" in page
+
+
+def test_alignment_without_itk_is_refused_with_the_remedy(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petct_ext.dicom.volumes.alignment.find_spec", lambda name: None)
+    with pytest.raises(InputDataError, match=r"pip install 'petct_ext\[itk\]'"):
+        write_quality_page(work, alignment="itk")
 
 
 def test_number_of_pictures_can_be_limited(work: Path) -> None:

@@ -50,6 +50,7 @@ _VOXELS_MM = (8.0, 4.0)  # small boxes need more voxels
 _LEAST_VOXELS = 10_000  # with fewer, 32 x 32 bins tell more than is there: 32^2 / 2 / n nats
 _LEAST_GAIN = 0.1  # less is what noise and another breath give
 _LEAST_CONTRAST = 0.15
+_LEAST_INFORMATION = 0.05  # nats; independent images give as much with the fewest voxels
 _BODY_HU = -300.0
 _HU_WINDOW = (AIR_HU, 300.0)  # bone is rare: its range would empty the bins of soft tissue
 _NUM_BINS = 32
@@ -313,7 +314,7 @@ def _judge(
 ) -> Alignment:
     given, largest = value_at((0, 0, 0)), value_at(best)
     usual = float(np.median(list(value_at.values.values())))
-    if not largest > 0 or (largest - usual) / largest < _LEAST_CONTRAST:
+    if not largest > _LEAST_INFORMATION or (largest - usual) / largest < _LEAST_CONTRAST:
         return _unknown("PET and CT fit no better in one place than in others")
     x, y, z = (n * mm for n, mm in zip(best, spacing_mm, strict=True))
     gain = largest / given - 1 if given > 0 else float("inf")

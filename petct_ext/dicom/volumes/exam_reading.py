@@ -118,19 +118,14 @@ def read_exam(
     """
     pet = open_pet(pet_files, suv=how.suv, overrides=how.overrides)
     ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else open_series(ct_files)
-    target = common_grid(
-        (pet.series.shape, pet.series.affine),
-        (ct.shape, ct.affine),
-        in_plane=how.grid.in_plane,
-        field_of_view_mm=how.grid.field_of_view_mm,
-        slice_mm=how.grid.slice_mm,
-    )
+    target = _grid_for(pet, ct, how.grid)
     originals = {"pet": _grid_of(pet.series), "ct": _grid_of(ct)}
     thinned = ThinnedPlanes(pet.planes(), pet.series.affine)
     uptake = resample_planes(thinned, pet.series.shape, pet.series.affine, target, outside=0.0)
     clipped = ClippedPlanes(ct.planes(), HU_RANGE)
     hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
-    pixel_checks = [*pet.series.checks, *ct.checks, clipped.check(), negative_uptake_check(uptake)]
+    checks = [*pet.checks, *pet.series.checks, *ct.checks]
+    checks += [clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
     volumes = ExamVolumes(uptake, hu, *_place(target))
@@ -141,8 +136,8 @@ def read_exam(
         is_suv=not pet.problem,
         weight_kg=weight_in_audit(pet.suv.audit),
     )
-    registration = registration_check(uptake, hu, volumes.spacing_mm, how.registration)
-    checks = [*pet.checks, *pixel_checks, *found.checks, registration]
+    checks += found.checks
+    checks.append(registration_check(uptake, hu, volumes.spacing_mm, how.registration))
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
@@ -154,6 +149,16 @@ def read_exam(
         "original_grids": originals,
     }
     return AlignedExam(uptake, hu, target, facts)
+
+
+def _grid_for(pet: Pet, ct: OpenSeries | SeriesVolume, choice: GridChoice) -> Grid:
+    return common_grid(
+        (pet.series.shape, pet.series.affine),
+        (ct.shape, ct.affine),
+        in_plane=choice.in_plane,
+        field_of_view_mm=choice.field_of_view_mm,
+        slice_mm=choice.slice_mm,
+    )
 
 
 def _pet_facts(pet: Pet, largest: float) -> dict[str, Any]:
