@@ -17,10 +17,11 @@ from petct_ext.cohort.exam_checks import (
     most_in_need_first,
     write_check_table,
 )
-from petct_ext.cohort.exam_quality import ExamVolumes, find_flags, measure, read_volumes
+from petct_ext.cohort.prepared_volumes import read_volumes
 from petct_ext.cohort.workers import run_in_processes
 from petct_ext.dicom.checks import Check, CheckState
 from petct_ext.dicom.volumes.alignment import ALIGNMENT_CHECK, measure_alignment, require_itk
+from petct_ext.dicom.volumes.anatomy import ExamVolumes
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError
@@ -79,9 +80,9 @@ def write_quality_page(
             that it was not measured.
 
     Returns:
-        One row per prepared exam: see :func:`~petct_ext.cohort.exam_quality.measure`, with
-        ``flags`` and ``warnings``, each joined to one text, ``num_not_fine`` and
-        ``num_not_measured``.
+        One row per prepared exam: what preparation has measured, see
+        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`, with ``flags`` and
+        ``warnings``, each joined to one text, ``num_not_fine`` and ``num_not_measured``.
 
     Raises:
         InputDataError: if a table is missing, no exam is prepared, or ITK is not installed.
@@ -142,8 +143,8 @@ def _look_at(exam_id: str, *, volumes: Path, alignment: AlignmentMethod) -> _Loo
     folder = volumes / exam_id
     try:
         record, volume = read_json(folder / RECORD), read_volumes(folder)
-        row = measure(volume, record)
-        exam = checked_exam(exam_id, record, _checks_of_volumes(volume, row, alignment))
+        exam = checked_exam(exam_id, record, [_alignment(volume, alignment)])
+        row = _measured(record)
         warnings = list(record["warnings"])
         picture = draw_thumbnails(volume, is_suv=record["pet_units"] == SUV_BW)
         if record["no_suv_because"]:
@@ -159,8 +160,8 @@ def _look_at(exam_id: str, *, volumes: Path, alignment: AlignmentMethod) -> _Loo
 
 def _row(exam: CheckedExam, row: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
     return {
-        "exam_id": exam.exam_id,
         **row,
+        "exam_id": exam.exam_id,
         "flags": "; ".join(exam.findings()),
         "warnings": "; ".join(warnings),
         "num_not_fine": len(exam.named(CheckState.NOT_FINE)),
@@ -169,16 +170,23 @@ def _row(exam: CheckedExam, row: Mapping[str, Any], warnings: list[str]) -> dict
     }
 
 
-def _checks_of_volumes(
-    volume: ExamVolumes, row: Mapping[str, Any], alignment: AlignmentMethod
-) -> list[Check]:
-    flags = find_flags(row)
-    state = CheckState.NOT_FINE if flags else CheckState.FINE
-    found = [Check("appearance", state, "; ".join(flags) or "nothing is unusual")]
-    if alignment == "itk":
-        return [*found, measure_alignment(volume.pet, volume.ct, volume.spacing_mm).to_check()]
+def _measured(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what preparation has measured, and None where it could not."""
+    return {
+        **dict.fromkeys(NUMBER_COLUMNS),
+        "pet_units": record["pet_units"],
+        "num_slices": record["num_slices"],
+        "slice_mm": record["spacing_mm"][2],
+        "largest_value": record["largest_value"],
+        **record["measurements"],
+    }
+
+
+def _alignment(volume: ExamVolumes, method: AlignmentMethod) -> Check:
+    if method == "itk":
+        return measure_alignment(volume.pet, volume.ct, volume.spacing_mm).to_check()
     text = "it was not asked for: run scripts/check_exams.py --alignment itk"
-    return [*found, Check(ALIGNMENT_CHECK, CheckState.NOT_MEASURED, text, unit="mm")]
+    return Check(ALIGNMENT_CHECK, CheckState.NOT_MEASURED, text, unit="mm")
 
 
 def _lost(exam_id: str, reason: str) -> _Look:

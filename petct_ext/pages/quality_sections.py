@@ -10,7 +10,6 @@ from typing import Any, Final
 import pandas as pd
 
 from petct_ext.cohort.exam_checks import CheckedExam
-from petct_ext.cohort.exam_quality import LIVER_NOTE
 from petct_ext.cohort.protocols import (
     OUTLIER_NOTE,
     count_series_choices,
@@ -19,6 +18,7 @@ from petct_ext.cohort.protocols import (
     protocols,
 )
 from petct_ext.dicom.checks import CheckState
+from petct_ext.dicom.volumes.anatomy import LIVER_NOTE
 from petct_ext.figures.exam_quality import draw_histograms
 from petct_ext.pages.inputs import embed, embed_figure
 from petct_ext.pages.rendering import KeyFigure, PageSection, rounded

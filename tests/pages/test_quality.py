@@ -62,7 +62,8 @@ def checked(work: Path, tmp_path: Path) -> Path:
     height = Check("height", CheckState.NOT_FINE, "height <b>9 m</b>", is_hard=True)
     liver = Check("liver_suv", CheckState.NOT_MEASURED, "no liver is in view")
     spoil(copy, "E1", height, liver, accepted=("height",))
-    spoil(copy, "E2", Check("height", CheckState.FINE, "1.80 m"))
+    units = Check("pet_units", CheckState.NOT_FINE, "the PET is in BQML, not SUV")
+    spoil(copy, "E2", Check("height", CheckState.FINE, "1.80 m"), units)
     table = read_table(copy / "prepared.csv", PREPARED)
     table.loc[table.exam_id == "E3", "reason"] = "implausible: weight 9 kg. Correct it."
     write_table(table, copy / "prepared.csv", PREPARED)
@@ -133,7 +134,8 @@ def test_damaged_exam_is_told_and_does_not_stop_the_page(work: Path, tmp_path: P
         rows = write_quality_page(work).set_index("exam_id")
     finally:
         write_json(record_path, document)
-    assert rows["flags"]["E1"].startswith("exam.json is damaged; run scripts/prepare_exams.py")
+    assert rows["flags"]["E1"].startswith("exam.json has no checks")
+    assert "scripts/prepare_exams.py" in rows["flags"]["E1"]
 
 
 def test_cohort_without_prepared_exams_is_refused(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def read_exam(
     uptake = resample_planes(thinned, pet.series.shape, pet.series.affine, target, outside=0.0)
     clipped = ClippedPlanes(ct.planes(), HU_RANGE)
     hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
-    checks = [*pet.checks, *pet.series.checks, *ct.checks]
+    checks = [pet.units_check(), *pet.checks, *pet.series.checks, *ct.checks]
     checks += [clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check
+from petct_ext.dicom.checks import Check, CheckState
 from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
@@ -52,6 +52,13 @@ class Pet:
     suv: SuvFactors
     problem: str = ""
     checks: tuple[Check, ...] = ()
+
+    def units_check(self) -> Check:
+        """Returns whether the PET is in SUVbw; soft, since someone has asked for such exams."""
+        if self.units == SUV_BW:
+            return Check("pet_units", CheckState.FINE, f"the PET is in {SUV_BW}")
+        text = f"the PET is in {self.units}, not SUV: {self.problem.rstrip('.')}"
+        return Check("pet_units", CheckState.NOT_FINE, text)
 
     def planes(self) -> Iterator[FloatArray]:
         """Yields the slices (X, Y) in ``units``."""

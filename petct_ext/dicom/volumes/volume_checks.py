@@ -42,6 +42,7 @@ VOLUME_CHECKS: Final = (
     "activity_in_body",
     "ct_covers_pet",
     "cut_arms",
+    "scan_length",
 )
 """Names of all checks, in their order."""
 
@@ -67,6 +68,8 @@ _MASS_HARD, _MASS_SOFT = 0.7, 0.9
 # alone 0.5: Dempster, WADC TR 55-159, 1955), so a true weight is at most about twice what is seen.
 _MOST_PER_MASS, _MOST_PER_CUT_MASS = 2.5, 2.7
 _POUNDS = 2.2046
+# From the base of the skull to the thighs of a small adult, to the whole of a tall one.
+_WHOLE_BODY_MM = (500.0, 2200.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def check_volumes(
         *lies,
         *placed,
         cut,
+        _check_length(extent[2]),
     ]
     body = _body_measurements(anatomy, is_suv=is_suv)
     measured = {**body, **lies_measured, **placed_measured, **cut_measured, **known}
@@ -230,6 +234,14 @@ def _check_weight(
     if mass <= pounds <= _MOST_PER_MASS * mass:
         text += f"; it may be in pounds ({pounds:.0f} kg)"
     return not_fine(name, text, weight_kg / mass)
+
+
+def _check_length(length_mm: float) -> Check:
+    name, (low, high) = "scan_length", _WHOLE_BODY_MM
+    text = f"PET and CT share {length_mm:.0f} mm along the body"
+    if low <= length_mm <= high:
+        return fine(name, text, length_mm, "mm")
+    return not_fine(name, f"{text}; whole-body exams have {low:g} to {high:g}", length_mm, "mm")
 
 
 def _grid_measurements(grids: Mapping[str, Any]) -> dict[str, Any]:
