@@ -89,6 +89,6 @@ def require_acceptable(checks: Sequence[Check], accepted: Collection[str]) -> No
         found = "; ".join(check.text for check in hard)
         names = ", ".join(check.name for check in hard)
         raise InputDataError(
-            f"implausible: {found}. Correct it (--suv-overrides), or accept it for this exam in a "
-            f"table of --accept (check: {names})."
+            f"implausible: {found}. Correct the cause (values of the header also by "
+            f"--suv-overrides), or accept it for this exam in a table of --accept (check: {names})."
         )

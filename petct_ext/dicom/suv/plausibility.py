@@ -130,8 +130,17 @@ def _body_mass_index(
     )
     if low <= index <= high:
         return Check(name, CheckState.FINE, found, value=index, unit="kg/m2")
-    text = f"{found}, outside {low:g} to {high:g}"
+    text = f"{found}, outside {low:g} to {high:g}{_pounds(index, weight_kg)}"
     return Check(name, CheckState.NOT_FINE, text, is_hard=is_hard, value=index, unit="kg/m2")
+
+
+def _pounds(index: float, weight_kg: float) -> str:
+    """Returns words for a weight that would be a usual one in pounds."""
+    low, high = _USUAL_BODY_MASS_INDEX
+    if index <= _SUSPECTED_POUNDS or not low <= index * _POUND_KG <= high:
+        return ""
+    kg = weight_kg * _POUND_KG
+    return f": it may be in pounds, {kg:.0f} kg and {index * _POUND_KG:.0f} kg/m2 then"
 
 
 def _weight_unit(index: float | None, weight_kg: float | None) -> Check:
@@ -139,12 +148,8 @@ def _weight_unit(index: float | None, weight_kg: float | None) -> Check:
     if index is None or weight_kg is None:
         text = "unit of the weight not checked: weight or height is missing"
         return Check(name, CheckState.NOT_MEASURED, text)
-    low, high = _USUAL_BODY_MASS_INDEX
-    if index > _SUSPECTED_POUNDS and low <= index * _POUND_KG <= high:
-        text = (
-            f"{element} {weight_kg:g} kg may be in pounds: the body mass index is {index:.0f} "
-            f"kg/m2, and would be {index * _POUND_KG:.0f} with {weight_kg * _POUND_KG:.0f} kg"
-        )
+    if pounds := _pounds(index, weight_kg):
+        text = f"{element} {weight_kg:g} kg gives {index:.0f} kg/m2{pounds}"
         return Check(name, CheckState.NOT_FINE, text, value=weight_kg, unit="kg")
     return Check(name, CheckState.FINE, f"{element} {weight_kg:g} kg fits kg", value=weight_kg)
 

@@ -32,7 +32,13 @@ def test_usual_patient_is_fine_in_all() -> None:
     [
         ({"PatientWeight": 9.0}, "body_mass_index", True, r"\(0010,1030\) 9 kg .* of 2\.9 kg/m2"),
         ({"PatientWeight": 300.0}, "body_mass_index", True, "98.0 kg/m2, outside 10 to 80"),
-        ({"PatientWeight": 154.0}, "weight_unit", False, "154 kg may be in pounds.* 23 with 70 kg"),
+        (
+            {"PatientWeight": 154.0},
+            "weight_unit",
+            False,
+            "154 kg gives 50 .*may be in pounds, 70 kg and 23",
+        ),
+        ({"PatientWeight": 250.0}, "body_mass_index", True, "may be in pounds, 113 kg and 37"),
         ({"PatientSize": 175.0}, "height", False, r"\(0010,1020\) is 175, .* m: taken for cm"),
         ({"PatientSize": 69.0}, "height", False, "cm of a child or inches of an adult"),
         ({"PatientSize": 0.02}, "height", False, "in no unit that is known"),
