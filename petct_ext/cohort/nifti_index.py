@@ -19,9 +19,10 @@ from nibabel.affines import voxel_sizes
 
 from petct_ext.cohort.index import ExamIndex, write_index
 from petct_ext.dicom.files.identity import Pseudonyms, without_dates
-from petct_ext.dicom.volumes.nifti import NiftiUnits, nifti_grid
+from petct_ext.dicom.volumes.nifti import nifti_grid
 from petct_ext.dicom.volumes.nifti_pairs import NEEDED_FOR_SUV
 from petct_ext.dicom.volumes.resampling import Grid
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder, read_json, write_json
 from petct_ext.tables.schemas import Column, Kind, Schema, read_table
@@ -42,7 +43,7 @@ NIFTI_PAIRS = Schema(
             "exam_date": Column(Kind.DATE),
             "pet": Column(),
             "ct": Column(),
-            "pet_units": Column(choices=(NiftiUnits.SUVBW, NiftiUnits.BQML)),
+            "pet_units": Column(choices=(VolumeUnits.SUVBW, VolumeUnits.BQML)),
             "half_life_s": _MAYBE_NUMBER,
             "decay_correction": Column(required=False, filled=False, choices=("START", "ADMIN")),
             "sex": Column(required=False, filled=False, choices=("F", "M", "O")),
@@ -131,7 +132,7 @@ def _look(path: Path, uses: Mapping[Path, int]) -> _Volume:
     if uses[path] > 1:
         return _Volume(path, problem=f"{path.name} is named {uses[path]} times in the manifest")
     try:
-        return _Volume(path, nifti_grid(path))
+        return _Volume(path, nifti_grid(path, of_person=True))
     except InputDataError as error:
         return _Volume(path, problem=str(error).rstrip("."))
 

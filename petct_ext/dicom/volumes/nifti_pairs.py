@@ -21,7 +21,8 @@ from petct_ext.dicom.suv.body_size import body_weight_kg
 from petct_ext.dicom.suv.factors import SuvFactors
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.suv.radiopharmaceutical import find_nuclide, half_life_s, injected_dose_bq
-from petct_ext.dicom.volumes.nifti import NiftiUnits, read_nifti
+from petct_ext.dicom.volumes.nifti import read_nifti
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 
@@ -50,7 +51,7 @@ def read_nifti_ct(files: Sequence[Path]) -> SeriesVolume:
     Raises:
         InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti`.
     """
-    return read_nifti(files[0], NiftiUnits.HU)
+    return read_nifti(files[0], VolumeUnits.HU)
 
 
 def read_nifti_pet(files: Sequence[Path]) -> tuple[SeriesVolume, dict[str, Any]]:
@@ -69,7 +70,7 @@ def read_nifti_pet(files: Sequence[Path]) -> tuple[SeriesVolume, dict[str, Any]]
     try:
         volume, facts_file = files
         facts: dict[str, Any] = read_json(facts_file)
-        units = NiftiUnits(facts["pet_units"])
+        units = VolumeUnits(facts["pet_units"])
     except (ValueError, KeyError, TypeError):  # InputDataError is a ValueError
         raise InputDataError(
             f"what the manifest says of {files[0].name} is missing or damaged; run "
@@ -97,7 +98,7 @@ def manifest_suv_factors(
     Raises:
         InputDataError: if a value is missing or implausible; names the column and its value.
     """
-    if facts["pet_units"] == NiftiUnits.SUVBW:
+    if facts["pet_units"] == VolumeUnits.SUVBW:
         line = {"step": "values are SUVbw, says the manifest", "value": 1.0, "unit": "g/mL"}
         return SuvFactors(np.ones(num_slices), [line], [])
     values = {name: facts.get(name) for name in NEEDED_FOR_SUV}
