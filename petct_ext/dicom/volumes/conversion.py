@@ -23,10 +23,10 @@ from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
 from petct_ext.dicom.volumes.nifti_pairs import (
-    is_nifti,
+    is_volume_file,
     manifest_suv_factors,
-    read_nifti_ct,
-    read_nifti_pet,
+    read_pair_ct,
+    read_pair_pet,
 )
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample
 from petct_ext.errors import InputDataError
@@ -140,7 +140,7 @@ def read_pet_suv(
     """Reads a PET series in SUVbw.
 
     Args:
-        files: the files of the series, in any order; or a NIfTI volume and what is said of it, see
+        files: the files of the series, in any order; or a volume file and what is said of it, see
             :mod:`petct_ext.dicom.volumes.nifti_pairs`.
         overrides: values to use instead of the header's.
 
@@ -163,8 +163,8 @@ def _read_pet(
     Raises:
         InputDataError: as :func:`read_pet_suv`; for want of a SUV only if it is required.
     """
-    if is_nifti(files):
-        volume, said = read_nifti_pet(files)
+    if is_volume_file(files):
+        volume, said = read_pair_pet(files)
         num_slices, units = volume.array.shape[2], str(said["pet_units"])
         find = partial(manifest_suv_factors, said, num_slices=num_slices, overrides=overrides)
         audit: list[dict[str, Any]] = []
@@ -199,8 +199,8 @@ def convert_exam(
     of its maximum), so that training can map them into memory. Headers carry no identity.
 
     Args:
-        pet_files: slices of the PET series, or a NIfTI volume and what is said of it.
-        ct_files: slices of the CT series, or a NIfTI volume.
+        pet_files: slices of the PET series, or a volume file and what is said of it.
+        ct_files: slices of the CT series, or a volume file.
         folder: where to write; an earlier ``exam.json`` is removed first, and a new one exists only
             if all is complete.
         how: grid, SUV and overrides.
@@ -249,7 +249,7 @@ def read_exam(
             required, or values are not finite, constant or implausible.
     """
     pet = _read_pet(pet_files, suv=how.suv, overrides=how.overrides)
-    ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else read_series(ct_files)
+    ct = read_pair_ct(ct_files) if is_volume_file(ct_files) else read_series(ct_files)
     target = common_grid(
         (pet.volume.array.shape, pet.volume.affine),
         (ct.array.shape, ct.affine),
