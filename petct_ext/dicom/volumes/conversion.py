@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
+from petct_ext.dicom.volumes.blanking import find_blanked
 from petct_ext.dicom.volumes.exam_record import RECORD, RECORD_FORMAT, source_fingerprint
 from petct_ext.dicom.volumes.nifti_pairs import (
     is_volume_file,
@@ -28,6 +29,7 @@ from petct_ext.dicom.volumes.nifti_pairs import (
     read_pair_ct,
     read_pair_pet,
 )
+from petct_ext.dicom.volumes.pair_units import check_pair_units
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path, write_json
@@ -132,6 +134,7 @@ class _Pet:
     suv: SuvFactors
     problem: str = ""  # why there is no SUV
     checks: tuple[Check, ...] = ()  # of what the header, or the manifest, says
+    said: Mapping[str, Any] | None = None  # what the manifest says of a volume file
 
 
 def read_pet_suv(
@@ -169,6 +172,7 @@ def _read_pet(
         find = partial(manifest_suv_factors, said, num_slices=num_slices, overrides=overrides)
         audit: list[dict[str, Any]] = []
     else:
+        said = None
         volume = read_series(files)
         num_slices, units = volume.array.shape[2], str(volume.datasets[0].get("Units") or "unknown")
         audit = overrides.apply(volume.datasets)
@@ -182,7 +186,7 @@ def _read_pet(
     factors = found.factors.astype(np.float32)  # slices lie along the last axis
     array = np.multiply(volume.array, factors, out=_reusable(volume.array))
     suv_found = SuvFactors(found.factors, audit + found.audit, found.warnings)
-    return _Pet(replace(volume, array=array), SUV_BW, suv_found)
+    return _Pet(replace(volume, array=array), SUV_BW, suv_found, said=said)
 
 
 def _reusable(array: FloatArray) -> FloatArray | None:
@@ -210,7 +214,8 @@ def convert_exam(
         ``volumes`` with bytes and SHA-256 of each file; ``num_slices`` and ``spacing_mm``;
         ``pet_units``, and ``no_suv_because`` if these are not SUVbw; ``suv_bw_factor`` (the median,
         should slices differ) with its ``suv_audit``; ``largest_value`` of the PET; ``warnings``;
-        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; and ``original_grids``, shape and
+        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; ``blanked``, parts such as ``head``
+        (:mod:`petct_ext.dicom.volumes.blanking`); and ``original_grids``, shape and
         RAS+ affine of both series.
 
     Raises:
@@ -267,11 +272,13 @@ def read_exam(
     uptake = resample(pet.volume.array, pet.volume.affine, target, outside=0.0)
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
-    checks = [*pet.checks]
+    spacing_mm = [float(s) for s in voxel_sizes(target.affine)]
+    blanking = find_blanked(uptake, hu, spacing_mm)
+    checks = [*pet.checks, *_unit_checks(pet, uptake, hu, spacing_mm), blanking.check]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
-        "spacing_mm": [float(s) for s in voxel_sizes(target.affine)],
+        "spacing_mm": spacing_mm,
         "pet_units": pet.units,
         "no_suv_because": pet.problem,
         "suv_bw_factor": None if pet.problem else float(np.median(pet.suv.factors)),
@@ -279,9 +286,18 @@ def read_exam(
         "largest_value": largest,
         "warnings": warnings + find_problems(checks),
         "checks": [check.to_json() for check in checks],
+        "blanked": list(blanking.parts),
         "original_grids": originals,
     }
     return AlignedExam(uptake, hu, target, facts)
+
+
+def _unit_checks(
+    pet: _Pet, uptake: FloatArray, hu: FloatArray, spacing_mm: Sequence[float]
+) -> list[Check]:
+    if pet.said is None or pet.problem:  # DICOM says its units; without SUV nothing can be judged
+        return []
+    return [check_pair_units(uptake, hu, spacing_mm, said=pet.said)]
 
 
 def _grid_of(volume: SeriesVolume) -> dict[str, Any]:

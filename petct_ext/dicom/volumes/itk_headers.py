@@ -137,8 +137,8 @@ def _meta_header(raw: bytes, path: Path) -> ImageHeader:
         raise InputDataError(f"{path.name} has NDims {fields['NDims']}; 3 axes are needed.")
     _require(fields.get("ElementNumberOfChannels", "1") == "1", path, "several values per voxel")
     for name, neutral in (("Slope", 1.0), ("Offset", 0.0)):
-        value = float(fields.get(f"ElementToIntensityFunction{name}", neutral))
-        _require(value == neutral, path, "a scale (ElementToIntensityFunction), which ITK ignores")
+        scale = float(fields.get(f"ElementToIntensityFunction{name}", neutral))
+        _require(scale == neutral, path, "a scale (ElementToIntensityFunction), which ITK ignores")
     _require(fields.get("DistanceUnits", "mm") in ("mm", "?"), path, "lengths that are not mm")
     size = _META_BYTES.get(fields.get("ElementType", ""))
     _require(size is not None, path, f"ElementType {fields.get('ElementType')}, not one number")
