@@ -1,7 +1,8 @@
-"""PET/CT pairs that come as NIfTI, listed by a manifest, to the tables that an index writes.
+"""PET/CT pairs that come as volume files, listed by a manifest, to the tables that an index writes.
 
-Public challenges give ``SUV.nii.gz`` with ``CT.nii.gz`` or ``CTres.nii.gz``. Nothing in such files
-says who, when and in which units, so a table says it: ``nifti_pairs.csv``, one row per exam.
+Public challenges give ``SUV.nii.gz`` with ``CT.nii.gz`` or ``CTres.nii.gz``, or MetaImage or NRRD.
+Nothing in such files says who, when and in which units, so a table says it: ``nifti_pairs.csv``,
+one row per exam, whatever the format.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from nibabel.affines import voxel_sizes
 
 from petct_ext.cohort.index import ExamIndex, write_index
 from petct_ext.dicom.files.identity import Pseudonyms, without_dates
-from petct_ext.dicom.volumes.nifti import NiftiUnits, nifti_grid
-from petct_ext.dicom.volumes.nifti_pairs import NEEDED_FOR_SUV
+from petct_ext.dicom.volumes.nifti_pairs import NEEDED_FOR_SUV, volume_file_grid, volume_files
 from petct_ext.dicom.volumes.resampling import Grid
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 from petct_ext.files import make_folder, read_json, write_json
 from petct_ext.tables.schemas import Column, Kind, Schema, read_table
@@ -34,7 +35,7 @@ _DESCRIPTIONS = ("study_description", "manufacturer", "model", "tracer")
 _NUMBERS = ("age_years", "weight_kg", "height_m", "injected_dose_bq", "uptake_time_s")
 
 NIFTI_PAIRS = Schema(
-    "NIfTI pairs",
+    "pairs of volume files",
     MappingProxyType(
         {
             "study_id": Column(),
@@ -42,7 +43,7 @@ NIFTI_PAIRS = Schema(
             "exam_date": Column(Kind.DATE),
             "pet": Column(),
             "ct": Column(),
-            "pet_units": Column(choices=(NiftiUnits.SUVBW, NiftiUnits.BQML)),
+            "pet_units": Column(choices=(VolumeUnits.SUVBW, VolumeUnits.BQML)),
             "half_life_s": _MAYBE_NUMBER,
             "decay_correction": Column(required=False, filled=False, choices=("START", "ADMIN")),
             "sex": Column(required=False, filled=False, choices=("F", "M", "O")),
@@ -72,14 +73,14 @@ class _Volume:
 def index_nifti_pairs(
     manifest: Path, work: Path, *, salt: str, keep_ids: bool = False, shift_dates: bool = False
 ) -> pd.DataFrame:
-    """Writes the tables of :func:`petct_ext.cohort.index.index_exams` for NIfTI pairs.
+    """Writes the tables of :func:`petct_ext.cohort.index.index_exams` for pairs of volume files.
 
     Only headers are read; values are checked when volumes are prepared. A pair whose files are
-    missing, are no NIfTI volume with an affine in mm, or stand in another row too, is kept with
+    missing, are no volume with an affine in mm, or stand in another row too, is kept with
     status ``quarantined`` and the reason.
 
-    ``private/series_files.json`` lists for each series its file, and for a PET a second one in
-    ``private/nifti/`` with what the manifest says of it; see
+    ``private/series_files.json`` lists for each series its file, that of its voxels where they
+    are apart, and for a PET last one in ``private/nifti/`` with what the manifest says of it; see
     :mod:`petct_ext.dicom.volumes.nifti_pairs`. One work folder holds one source: an earlier index
     in it is replaced.
 
@@ -113,8 +114,9 @@ def index_nifti_pairs(
         index.exams.append(_exam_row(row, identifiers, volumes, series))
         index.series += _series_rows(identifiers["exam_id"], volumes, series)
         facts = _write_facts(row, private / "nifti" / f"{series['pet']}.json")
-        index.files[series["pet"]] = [str(volumes["pet"].path), str(facts.resolve())]
-        index.files[series["ct"]] = [str(volumes["ct"].path)]
+        pet, ct = (volume_files(volumes[kind].path) for kind in ("pet", "ct"))
+        index.files[series["pet"]] = [*map(str, pet), str(facts.resolve())]
+        index.files[series["ct"]] = [*map(str, ct)]
     return write_index(index, work)
 
 
@@ -131,7 +133,7 @@ def _look(path: Path, uses: Mapping[Path, int]) -> _Volume:
     if uses[path] > 1:
         return _Volume(path, problem=f"{path.name} is named {uses[path]} times in the manifest")
     try:
-        return _Volume(path, nifti_grid(path))
+        return _Volume(path, volume_file_grid(path))
     except InputDataError as error:
         return _Volume(path, problem=str(error).rstrip("."))
 
@@ -167,7 +169,7 @@ def _exam_row(
         **{name: row[name] for name in _NUMBERS},
         **{name: _description(row[name], identifiers) for name in _DESCRIPTIONS},
         "uptake_min": None if uptake_s is None else round(uptake_s / 60, 1),
-        "notes": "NIfTI pair; its manifest says that PET and CT belong together",
+        "notes": "pair of volume files; its manifest says that PET and CT belong together",
     }
 
 
@@ -184,7 +186,7 @@ def _series_rows(
             "series_id": series[kind],
             "exam_id": exam_id,
             "modality": {"pet": "PT", "ct": "CT"}[kind],
-            "description": "NIfTI",
+            "description": _format(volume.path),
             "num_slices": volume.grid.shape[2] if volume.grid else 0,
             "extent_mm": _extent_mm(volume.grid) if volume.grid else None,
             "chosen": int(not volume.problem),
@@ -192,6 +194,12 @@ def _series_rows(
         }
         for kind, volume in volumes.items()
     ]
+
+
+def _format(path: Path) -> str:
+    """Returns the format in words, by the name of the file."""
+    kinds = {".mha": "MetaImage", ".mhd": "MetaImage", ".nrrd": "NRRD", ".nhdr": "NRRD"}
+    return kinds.get(path.suffix, "NIfTI")
 
 
 def _extent_mm(grid: Grid) -> float:

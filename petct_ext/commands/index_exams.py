@@ -15,11 +15,12 @@ PET is used only if preparation measures that they lie on each other, or --assum
 
 Exit code 3: the tables are complete, but some studies cannot be used; 2: none can.
 
-With --nifti-pairs, the exams are those of a table of NIfTI files (see README.md).
+With --image-pairs (or --nifti-pairs), the exams are those of a table of volume files: NIfTI, and
+with the extra petct_ext[itk] MetaImage (.mha, .mhd) and NRRD (.nrrd, .nhdr); see README.md.
 
 Example:
     python scripts/index_exams.py my_cohort/dicom --work runs/mine
-    python scripts/index_exams.py --nifti-pairs my_cohort/nifti_pairs.csv --work runs/mine
+    python scripts/index_exams.py --image-pairs my_cohort/nifti_pairs.csv --work runs/mine
 """
 
 import argparse
@@ -38,8 +39,8 @@ from petct_ext.dicom.series.reconstruction import parse_preference
 def command(arguments: argparse.Namespace) -> int:
     salt = load_or_make_salt(arguments.salt_file or arguments.work / "private" / "salt.txt")
     identities = {"keep_ids": arguments.keep_ids, "shift_dates": arguments.shift_dates}
-    if arguments.nifti_pairs:
-        pairs = arguments.nifti_pairs
+    if arguments.image_pairs:
+        pairs = arguments.image_pairs
         exams = index_nifti_pairs(pairs, arguments.work, salt=salt, **identities)
     else:
         exams = index_exams(
@@ -63,7 +64,12 @@ def main() -> NoReturn:
     parser = new_parser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("dicom", type=Path, nargs="?", help="folder with DICOM files, in any tree")
-    source.add_argument("--nifti-pairs", type=Path, help="table of NIfTI files in place of DICOM")
+    source.add_argument(
+        "--image-pairs",
+        "--nifti-pairs",
+        type=Path,
+        help="table of NIfTI, MetaImage or NRRD files in place of DICOM",
+    )
     parser.add_argument("--work", type=Path, required=True, help="work folder of the cohort")
     parser.add_argument("--salt-file", type=Path, help="secret of the pseudonyms; made if missing")
     parser.add_argument("--min-slices", type=int, default=16, help="shorter series are left out")

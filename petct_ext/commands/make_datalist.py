@@ -4,7 +4,8 @@ With --no-labels all prepared exams are listed for prediction only. Exams whose 
 (scripts/prepare_exams.py --suv optional keeps such exams) are left out, with a count in words. With
 --cohort the reader's summary codes become the label summary_code_abnormal, from which
 bundles/scan_model/configs/summary_code.json trains the fully supervised model. With --hand-labels
-a reader's labels stand beside the weak ones; --labels hybrid of a training uses both.
+a reader's labels stand beside the weak ones; --labels hybrid of a training uses both. Where the
+head was blanked against recognition, labels of its regions are null, a reader's too.
 
 --leave-out-flagged leaves out every exam with a check that is not fine and that nobody has
 accepted, or whose checks cannot be read; --leave-out NAME ... those in which one of the named

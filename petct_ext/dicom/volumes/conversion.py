@@ -30,8 +30,8 @@ def convert_exam(
     of its maximum), so that training can map them into memory. Headers carry no identity.
 
     Args:
-        pet_files: slices of the PET series, or a NIfTI volume and what is said of it.
-        ct_files: slices of the CT series, or a NIfTI volume.
+        pet_files: slices of the PET series, or a volume file and what is said of it.
+        ct_files: slices of the CT series, or a volume file.
         folder: where to write; an earlier ``exam.json`` is removed first, and a new one exists only
             if all is complete.
         how: grid, SUV and overrides.
@@ -42,8 +42,8 @@ def convert_exam(
         ``pet_units``, and ``no_suv_because`` if these are not SUVbw; ``suv_bw_factor`` (the median,
         should slices differ) with its ``suv_audit``; ``largest_value`` of the PET; ``warnings``;
         ``checks``, see :class:`~petct_ext.dicom.checks.Check`; ``measurements``, see
-        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`; and ``original_grids``, shape
-        and RAS+ affine of both series.
+        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`; ``blanked``, parts such as
+        ``head``; and ``original_grids``, shape and RAS+ affine of both series.
 
     Raises:
         InputDataError: if the exam cannot be read, or its values are implausible.

@@ -11,14 +11,16 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import find_problems, require_acceptable
+from petct_ext.dicom.checks import Check, find_problems, require_acceptable
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.anatomy import ExamVolumes
+from petct_ext.dicom.volumes.blanking import find_blanked
 from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
 from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
-from petct_ext.dicom.volumes.nifti_pairs import is_nifti, read_nifti_ct
+from petct_ext.dicom.volumes.nifti_pairs import is_volume_file, read_pair_ct
+from petct_ext.dicom.volumes.pair_units import check_pair_units
 from petct_ext.dicom.volumes.pet_suv import Pet, SuvMode, open_pet
 from petct_ext.dicom.volumes.registration import Registration, registration_check
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
@@ -117,7 +119,7 @@ def read_exam(
             required, or values are not finite, constant or implausible.
     """
     pet = open_pet(pet_files, suv=how.suv, overrides=how.overrides)
-    ct = read_nifti_ct(ct_files) if is_nifti(ct_files) else open_series(ct_files)
+    ct = read_pair_ct(ct_files) if is_volume_file(ct_files) else open_series(ct_files)
     target = _grid_for(pet, ct, how.grid)
     originals = {"pet": _grid_of(pet.series), "ct": _grid_of(ct)}
     thinned = ThinnedPlanes(pet.planes(), pet.series.affine)
@@ -136,8 +138,8 @@ def read_exam(
         is_suv=not pet.problem,
         weight_kg=weight_in_audit(pet.suv.audit),
     )
-    checks += found.checks
-    checks.append(registration_check(uptake, hu, volumes.spacing_mm, how.registration))
+    blanking = find_blanked(uptake, hu, volumes.spacing_mm)
+    checks += [*found.checks, blanking.check, *_pair_checks(volumes, pet, how.registration)]
     require_acceptable(checks, how.accepted)
     facts = {
         "num_slices": target.shape[2],
@@ -146,9 +148,19 @@ def read_exam(
         "warnings": _reading_warnings(pet, ct) + find_problems(checks),
         "checks": [check.to_json() for check in checks],
         "measurements": found.measurements,
+        "blanked": list(blanking.parts),
         "original_grids": originals,
     }
     return AlignedExam(uptake, hu, target, facts)
+
+
+def _pair_checks(volumes: ExamVolumes, pet: Pet, registration: Registration) -> list[Check]:
+    """Returns what can be told by PET and CT together alone: units and registration."""
+    pair = volumes.pet, volumes.ct, volumes.spacing_mm
+    checks = [registration_check(*pair, registration)]
+    if pet.said is not None and not pet.problem:  # without SUV nothing can be judged
+        checks.append(check_pair_units(*pair, said=pet.said))
+    return checks
 
 
 def _grid_for(pet: Pet, ct: OpenSeries | SeriesVolume, choice: GridChoice) -> Grid:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,44 +23,34 @@ from nibabel.wrapstruct import WrapStructError
 
 from petct_ext.arrays import Affine, FloatArray
 from petct_ext.dicom.series.reader import SeriesVolume
+from petct_ext.dicom.volumes.affine_checks import (
+    require_affine,
+    require_three_axes,
+    shear_degrees,
+)
 from petct_ext.dicom.volumes.resampling import Grid
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits, require_units
 from petct_ext.errors import InputDataError
 from petct_ext.files import atomic_path
 
-__all__ = ["NiftiUnits", "nifti_grid", "read_nifti", "unpacked_nifti", "write_nifti"]
+__all__ = ["nifti_grid", "read_nifti", "unpacked_nifti", "write_nifti"]
 
 _Image: TypeAlias = "nib.Nifti1Image | nib.Nifti2Image"
 
 _UNIT_NAMES = {0: "unknown", 1: "meter", 2: "mm", 3: "micron"}
-_VOXEL_MM = (0.1, 20.0)
 _NIFTI2_HEADER_BYTES = 540
 _LONGEST_HEADER_BYTES = 544  # and the four bytes of the extension flag
-# A bed join or rounding turns an axis by hundredths of a degree, a gantry tilt by ten and more.
-_LARGEST_SHEAR_DEGREES = 1.0
-# Noise and the ringing of a reconstruction are a few percent of the hottest voxel.
-_LARGEST_UNDERSHOOT = 0.1
-_LARGEST_SUV = 2000.0
-_SMALLEST_PEAK_BQML = 200.0
+# Where the header does not say mm, these say it: a person, or a part of one, in mm.
+_PERSON_MM = (100.0, 2500.0)
 
 
-class NiftiUnits(StrEnum):
-    """What the values of a file are."""
-
-    SUVBW = "SUVbw"
-    """PET, standardized uptake value by body weight, g/mL."""
-
-    BQML = "BQML"
-    """PET, activity concentration in Bq/mL."""
-
-    HU = "HU"
-    """CT, Hounsfield units."""
-
-
-def nifti_grid(path: str | Path) -> Grid:
+def nifti_grid(path: str | Path, *, of_person: bool = False) -> Grid:
     """Reads the header of a NIfTI file and checks what can be checked without its voxels.
 
     Args:
         path: a ``.nii`` or ``.nii.gz`` file.
+        of_person: refuse a header without a unit of length if the volume in mm is not as large as
+            a person or a part of one.
 
     Returns:
         Shape and RAS+ affine in mm.
@@ -73,7 +62,11 @@ def nifti_grid(path: str | Path) -> Grid:
     """
     path = Path(path)
     # Only the first bytes are there, which is all that a header needs.
-    return _checked_grid(_image(_read_bytes(path, _LONGEST_HEADER_BYTES), path), path)
+    image = _image(_read_bytes(path, _LONGEST_HEADER_BYTES), path)
+    grid = _checked_grid(image, path)
+    if of_person:
+        _require_person(image, grid, path)
+    return grid
 
 
 def unpacked_nifti(path: str | Path) -> nib.Nifti1Image | nib.Nifti2Image:
@@ -89,7 +82,7 @@ def unpacked_nifti(path: str | Path) -> nib.Nifti1Image | nib.Nifti2Image:
     return _image(_read_bytes(path), path)
 
 
-def read_nifti(path: str | Path, units: NiftiUnits | str) -> SeriesVolume:
+def read_nifti(path: str | Path, units: VolumeUnits | str) -> SeriesVolume:
     """Reads a volume whose values are said to be in ``units``.
 
     Args:
@@ -97,15 +90,17 @@ def read_nifti(path: str | Path, units: NiftiUnits | str) -> SeriesVolume:
         units: what its values are; they are not converted.
 
     Returns:
-        Array (X, Y, Z), float32, affine to RAS+ mm, and no datasets.
+        Array (X, Y, Z), float32, affine to RAS+ mm, no datasets, and a warning if the header
+        has no unit of length and mm are taken, since the volume then is as large as a person.
 
     Raises:
         InputDataError: as :func:`nifti_grid`, and if the file is cut or damaged, holds NaN or
             infinite values or a single one, or values that cannot be in ``units``.
     """
-    path, units = Path(path), NiftiUnits(units)
+    path, units = Path(path), VolumeUnits(units)
     image = _image(_read_bytes(path), path)
     grid = _checked_grid(image, path)
+    _require_person(image, grid, path)
     try:
         array = np.asarray(image.dataobj, dtype=np.float32).reshape(grid.shape, order="F")
     except (OSError, ValueError, EOFError) as error:
@@ -113,8 +108,8 @@ def read_nifti(path: str | Path, units: NiftiUnits | str) -> SeriesVolume:
             f"{path.name} is shorter than its header says ({_first_line(error)}); it is cut off. "
             "Copy or download it again."
         ) from None
-    _require_values(array, units, path)
-    return SeriesVolume(array, grid.affine, [])
+    require_units(array, units, path.name)
+    return SeriesVolume(array, grid.affine, [], _unit_warnings(image))
 
 
 def write_nifti(path: str | Path, array: FloatArray, affine: Affine) -> Path:
@@ -134,7 +129,7 @@ def write_nifti(path: str | Path, array: FloatArray, affine: Affine) -> Path:
     image = nib.Nifti1Image(np.asarray(array, dtype=np.float32), affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code="scanner")
-    if _shear_degrees(affine) < 1e-3:  # a qform cannot hold a shear
+    if shear_degrees(affine) < 1e-3:  # a qform cannot hold a shear
         image.set_qform(affine, code="scanner")
     with atomic_path(path) as partial:
         nib.save(image, partial)
@@ -174,16 +169,7 @@ def _image(raw: bytes, path: Path) -> _Image:
 
 
 def _checked_grid(image: _Image, path: Path) -> Grid:
-    shape = tuple(int(n) for n in image.shape)
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != 3:
-        raise InputDataError(
-            f"{path.name} has shape {shape}; one volume of three axes is needed. Extract the time "
-            "point or channel first."
-        )
-    if min(shape) < 2:
-        raise InputDataError(f"{path.name} has shape {shape}; it is a single slice, no volume.")
+    shape = require_three_axes(image.shape, path.name)
     kind = image.header.get_data_dtype()
     if kind.kind not in "iuf":
         raise InputDataError(f"{path.name} holds values of type {kind}; it is a picture, no scan.")
@@ -193,7 +179,27 @@ def _checked_grid(image: _Image, path: Path) -> Grid:
             f"{path.name} measures lengths in {_UNIT_NAMES.get(unit, f'code {unit}')} "
             "(xyzt_units); mm are needed. Convert it again."
         )
-    return Grid((shape[0], shape[1], shape[2]), _checked_affine(image, shape, path))
+    affine = _checked_affine(image, shape, path)
+    return Grid(shape, affine)
+
+
+def _require_person(image: _Image, grid: Grid, path: Path) -> None:
+    """Refuses lengths without a unit that are no mm, such as cm: too small for a person."""
+    if not _unit_warnings(image):
+        return
+    extents = voxel_sizes(grid.affine) * grid.shape
+    if sorted(extents)[1] < _PERSON_MM[0] or max(extents) > _PERSON_MM[1]:
+        raise InputDataError(
+            f"{path.name} says no unit of length (xyzt_units is 0) and measures "
+            f"{' x '.join(f'{e:.4g}' for e in extents)}, which is no person in mm. Convert it "
+            "again with xyzt_units."
+        )
+
+
+def _unit_warnings(image: _Image) -> tuple[str, ...]:
+    if int(image.header["xyzt_units"]) & 7:
+        return ()
+    return ("NIfTI header without a unit of length (xyzt_units is 0); taken as mm by its extent",)
 
 
 def _checked_affine(image: _Image, shape: tuple[int, ...], path: Path) -> Affine:
@@ -204,22 +210,7 @@ def _checked_affine(image: _Image, shape: tuple[int, ...], path: Path) -> Affine
             "and right are unknown. Convert it again with orientation."
         )
     affine: Affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputDataError(
-            f"{path.name} has a singular affine {np.round(affine[:3], 4).tolist()}; voxels have no "
-            "place. Convert it again."
-        )
-    spacing = voxel_sizes(affine)
-    if spacing.min() < _VOXEL_MM[0] or spacing.max() > _VOXEL_MM[1]:
-        raise InputDataError(
-            f"{path.name} has voxels of {' x '.join(f'{s:.4g}' for s in spacing)}, outside "
-            f"{_VOXEL_MM[0]:g} to {_VOXEL_MM[1]:g} mm; its lengths may not be in mm."
-        )
-    if (shear := _shear_degrees(affine)) > _LARGEST_SHEAR_DEGREES:
-        raise InputDataError(
-            f"{path.name} has axes {90 - shear:.1f} degrees apart instead of 90 (gantry tilt?); "
-            "convert it again with the tilt corrected."
-        )
+    require_affine(affine, path.name)
     if sform and qform:
         _require_one_place(affine, _quaternion_affine(image, path), shape, path)
     return affine
@@ -235,13 +226,6 @@ def _quaternion_affine(image: _Image, path: Path) -> Affine:
     return affine
 
 
-def _shear_degrees(affine: Affine) -> float:
-    """Returns how far the angles between axes are from 90 degrees at most."""
-    axes = affine[:3, :3] / voxel_sizes(affine)
-    cosines = np.abs(axes.T @ axes - np.eye(3)).max()
-    return float(np.degrees(np.arcsin(min(float(cosines), 1.0))))
-
-
 def _require_one_place(sform: Affine, qform: Affine, shape: tuple[int, ...], path: Path) -> None:
     """Refuses a file whose two affines put a voxel at different places: programs would differ."""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1).T
@@ -251,53 +235,6 @@ def _require_one_place(sform: Affine, qform: Affine, shape: tuple[int, ...], pat
             f"{path.name} has two affines (sform, qform) that are up to {apart.max():.1f} mm "
             "apart; which of them is right is unknown. Convert it again."
         )
-
-
-def _require_values(array: FloatArray, units: NiftiUnits, path: Path) -> None:
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise InputDataError(
-            f"{path.name} holds {int((~finite).sum())} values that are not finite (NaN or inf) of "
-            f"{array.size}; they have no meaning in a scan. Convert it again."
-        )
-    low, high = float(array.min()), float(array.max())
-    if low == high:
-        raise InputDataError(f"{path.name} is constant ({low:g} everywhere); it is empty.")
-    problem = _hu_problem(low, high) if units is NiftiUnits.HU else _pet_problem(low, high, units)
-    if problem:
-        raise InputDataError(f"{path.name}, said to be {units}, {problem}")
-
-
-def _hu_problem(low: float, high: float) -> str:
-    if low >= 0:
-        return (
-            f"has no value below 0 (from {low:.4g} to {high:.4g}), where air is -1000 HU; it was "
-            "stored without rescale or is no CT. Subtract the intercept or check the paths."
-        )
-    if high <= 1:
-        return f"has no value above 1 (from {low:.4g}); it looks normalized. Give HU."
-    return ""
-
-
-def _pet_problem(low: float, high: float, units: NiftiUnits) -> str:
-    if low < -_LARGEST_UNDERSHOOT * max(high, 0.0):
-        return (
-            f"goes down to {low:.4g} (largest {high:.4g}), beyond what noise does; it may be a CT "
-            "or be normalized. Check the paths."
-        )
-    if units is NiftiUnits.SUVBW and high > _LARGEST_SUV:
-        return (
-            f"has values up to {high:.4g}, more than {_LARGEST_SUV:.0f}; it looks like Bq/mL. Set "
-            "pet_units to BQML and give weight, dose and times."
-        )
-    if units is NiftiUnits.SUVBW and high <= 1:
-        return f"has no value above 1 (largest {high:.4g}); it looks normalized. Give SUVbw."
-    if units is NiftiUnits.BQML and high < _SMALLEST_PEAK_BQML:
-        return (
-            f"has no value above {high:.4g}; it looks like SUV or kBq/mL. Set pet_units to SUVbw "
-            "or convert to Bq/mL."
-        )
-    return ""
 
 
 def _first_line(error: BaseException) -> str:

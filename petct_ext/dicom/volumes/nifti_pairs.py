@@ -1,8 +1,9 @@
-"""PET and CT pairs that come as NIfTI: what a manifest says of a PET, and SUVbw from it.
+"""PET and CT pairs that come as volume files: what a manifest says of a PET, and SUVbw from it.
 
-A series of a NIfTI pair is listed by one or two files: the volume, and for a PET a small JSON file,
-its *facts*, with what the manifest says. Facts are part of the list so that volumes are prepared
-again when weight or dose are corrected.
+A volume file is NIfTI, MetaImage or NRRD. A series of such a pair is listed by the volume, then the
+file with its voxels where that is another one, and for a PET last a small JSON file, its *facts*,
+with what the manifest says. Facts are part of the list so that volumes are prepared again when
+weight or dose are corrected.
 """
 
 from __future__ import annotations
@@ -23,17 +24,23 @@ from petct_ext.dicom.suv.factors import SuvFactors
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.suv.plausibility import patient_checks
 from petct_ext.dicom.suv.radiopharmaceutical import find_nuclide, half_life_s, injected_dose_bq
-from petct_ext.dicom.volumes.nifti import NiftiUnits, read_nifti
+from petct_ext.dicom.volumes.itk_headers import ITK_SUFFIXES
+from petct_ext.dicom.volumes.itk_images import itk_grid, itk_image_files, read_itk_image
+from petct_ext.dicom.volumes.nifti import nifti_grid, read_nifti
+from petct_ext.dicom.volumes.resampling import Grid
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 
 __all__ = [
     "NEEDED_FOR_SUV",
-    "is_nifti",
+    "is_volume_file",
     "manifest_checks",
     "manifest_suv_factors",
-    "read_nifti_ct",
-    "read_nifti_pet",
+    "read_pair_ct",
+    "read_pair_pet",
+    "volume_file_grid",
+    "volume_files",
 ]
 
 NEEDED_FOR_SUV = (
@@ -49,43 +56,69 @@ _F18_HALF_LIFE_S = 6586.2
 _NO_OVERRIDES = SuvOverrides()
 
 
-def is_nifti(files: Sequence[Path]) -> bool:
-    """Returns whether the files of a series are a NIfTI volume and not DICOM slices."""
-    return bool(files) and Path(files[0]).name.endswith((".nii", ".nii.gz"))
+def is_volume_file(files: Sequence[Path]) -> bool:
+    """Returns whether the files of a series are a volume file and not DICOM slices."""
+    return bool(files) and Path(files[0]).name.endswith((".nii", ".nii.gz", *ITK_SUFFIXES))
 
 
-def read_nifti_ct(files: Sequence[Path]) -> SeriesVolume:
-    """Reads the CT of a NIfTI pair in HU; counterpart of ``read_series``.
+def volume_file_grid(path: Path) -> Grid:
+    """Reads the header of a volume file and checks what can be checked by it.
 
     Raises:
-        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti`.
+        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.nifti_grid` and
+            :func:`petct_ext.dicom.volumes.itk_images.itk_grid`, and for other files.
     """
-    return read_nifti(files[0], NiftiUnits.HU)
+    if path.name.endswith(ITK_SUFFIXES):
+        return itk_grid(path)
+    if not is_volume_file([path]):
+        raise InputDataError(
+            f"{path.name} is none of .nii, .nii.gz, {', '.join(ITK_SUFFIXES)}; convert it."
+        )
+    return nifti_grid(path, of_person=True)
 
 
-def read_nifti_pet(files: Sequence[Path]) -> tuple[SeriesVolume, dict[str, Any]]:
-    """Reads the PET of a NIfTI pair in its own units.
+def volume_files(path: Path) -> list[Path]:
+    """Returns the files of a volume: itself and, where they are apart, its voxels."""
+    return itk_image_files(path) if path.name.endswith(ITK_SUFFIXES) else [path]
+
+
+def read_pair_ct(files: Sequence[Path]) -> SeriesVolume:
+    """Reads the CT of a pair in HU; counterpart of ``read_series``.
+
+    Raises:
+        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti` and
+            :func:`petct_ext.dicom.volumes.itk_images.read_itk_image`.
+    """
+    return _read(files[0], VolumeUnits.HU)
+
+
+def read_pair_pet(files: Sequence[Path]) -> tuple[SeriesVolume, dict[str, Any]]:
+    """Reads the PET of a pair in its own units.
 
     Args:
-        files: the volume and its facts.
+        files: the volume, where it is apart the file with its voxels, and its facts.
 
     Returns:
         The volume, in the units that the facts name under ``pet_units``, and the facts.
 
     Raises:
-        InputDataError: as :func:`petct_ext.dicom.volumes.nifti.read_nifti`, and if the facts are
-            missing.
+        InputDataError: as :func:`read_pair_ct`, and if the facts are missing.
     """
     try:
-        volume, facts_file = files
+        volume, *_, facts_file = files
         facts: dict[str, Any] = read_json(facts_file)
-        units = NiftiUnits(facts["pet_units"])
+        units = VolumeUnits(facts["pet_units"])
     except (ValueError, KeyError, TypeError):  # InputDataError is a ValueError
         raise InputDataError(
             f"what the manifest says of {files[0].name} is missing or damaged; run "
             "scripts/index_exams.py again."
         ) from None
-    return read_nifti(volume, units), facts
+    return _read(volume, units), facts
+
+
+def _read(path: Path, units: VolumeUnits) -> SeriesVolume:
+    is_itk = Path(path).name.endswith(ITK_SUFFIXES)
+    return read_itk_image(path, units) if is_itk else read_nifti(path, units)
 
 
 def manifest_suv_factors(
@@ -107,15 +140,15 @@ def manifest_suv_factors(
     Raises:
         InputDataError: if a value is missing or implausible; names the column and its value.
     """
-    if facts["pet_units"] == NiftiUnits.SUVBW:
+    if facts["pet_units"] == VolumeUnits.SUVBW:
         line = {"step": "values are SUVbw, says the manifest", "value": 1.0, "unit": "g/mL"}
         return SuvFactors(np.ones(num_slices), [line], [])
     values = {name: facts.get(name) for name in NEEDED_FOR_SUV}
     given = overrides.given()
     if "injection_time" in given:
         raise InputDataError(
-            "injection_time cannot be overridden for a NIfTI pair; correct uptake_time_s in the "
-            "manifest and run scripts/index_exams.py again."
+            "injection_time cannot be overridden for a pair of volume files; correct "
+            "uptake_time_s in the manifest and run scripts/index_exams.py again."
         )
     values |= given
     if missing := [name for name, value in values.items() if value is None]:
@@ -172,11 +205,11 @@ def _checked(values: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
             "decay_correction": values["decay_correction"],
         }
     except InputDataError as error:
-        raise InputDataError(f"manifest of NIfTI pairs: {error}") from None
+        raise InputDataError(f"manifest of pairs: {error}") from None
     shortest, longest = nuclide.uptake_s
     if not shortest <= uptake_s <= longest:
         raise InputDataError(
-            f"manifest of NIfTI pairs: uptake_time_s is {uptake_s:g} s, outside {shortest:g} to "
+            f"manifest of pairs: uptake_time_s is {uptake_s:g} s, outside {shortest:g} to "
             f"{longest:g} s for {nuclide.name}; it is the time from injection to scan in seconds."
         )
     return audit.warnings, checked

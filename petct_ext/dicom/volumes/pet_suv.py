@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,13 @@ from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.suv.plausibility import header_checks
-from petct_ext.dicom.volumes.nifti import NiftiUnits
 from petct_ext.dicom.volumes.nifti_pairs import (
-    is_nifti,
+    is_volume_file,
     manifest_checks,
     manifest_suv_factors,
-    read_nifti_pet,
+    read_pair_pet,
 )
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 
 __all__ = ["SUV_BW", "Pet", "SuvMode", "open_pet", "read_pet_suv"]
@@ -45,6 +45,7 @@ class Pet:
         suv: the factors.
         problem: why there is no SUV; empty if there is one.
         checks: of what the header, or the manifest, says.
+        said: what the manifest says of a volume file; None for DICOM, which says its units.
     """
 
     series: OpenSeries | SeriesVolume
@@ -52,6 +53,7 @@ class Pet:
     suv: SuvFactors
     problem: str = ""
     checks: tuple[Check, ...] = ()
+    said: Mapping[str, Any] | None = None
 
     def units_check(self) -> Check:
         """Returns whether the PET is in SUVbw; soft, since someone has asked for such exams."""
@@ -73,7 +75,7 @@ def read_pet_suv(
     """Reads a PET series in SUVbw.
 
     Args:
-        files: the files of the series, in any order; or a NIfTI volume and what is said of it, see
+        files: the files of the series, in any order; or a volume file and what is said of it, see
             :mod:`petct_ext.dicom.volumes.nifti_pairs`.
         overrides: values to use instead of the header's.
 
@@ -100,8 +102,9 @@ def open_pet(
         InputDataError: as :func:`read_pet_suv`; for want of a SUV only if it is required.
     """
     series: OpenSeries | SeriesVolume
-    if is_nifti(files):
-        series, said = read_nifti_pet(files)
+    said: Mapping[str, Any] | None = None
+    if is_volume_file(files):
+        series, said = read_pair_pet(files)
         units = str(said["pet_units"])
         find = partial(manifest_suv_factors, said, num_slices=series.shape[2], overrides=overrides)
         check = partial(manifest_checks, said, overrides=overrides)
@@ -120,10 +123,10 @@ def open_pet(
             raise
         no_suv = SuvFactors(np.ones(num_slices), audit, [])
         return Pet(series, units, no_suv, str(error), tuple(check(decide_suv=False)))
-    is_given = units in ("GML", NiftiUnits.SUVBW) or overrides.suv_bw_factor is not None
+    is_given = units in ("GML", VolumeUnits.SUVBW) or overrides.suv_bw_factor is not None
     checks = tuple(check(decide_suv=not is_given))
     suv_found = SuvFactors(found.factors, audit + found.audit, found.warnings)
-    return Pet(series, SUV_BW, suv_found, checks=checks)
+    return Pet(series, SUV_BW, suv_found, checks=checks, said=said)
 
 
 def _overridden(

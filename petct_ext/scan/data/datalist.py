@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from petct_ext.cohort.reader_labels import SUMMARY_CODE_TASK
+from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError, did_you_mean
 from petct_ext.files import read_json, write_json
 from petct_ext.ontology import RegionOntology
+from petct_ext.scan.data.blanked_labels import without_blanked
 from petct_ext.scan.data.checks import require_exams
 from petct_ext.scan.data.flagged import find_flagged
 from petct_ext.tables.schemas import LABELS, PREPARED, SPLITS, read_table
@@ -184,6 +186,9 @@ def build_datalist(
 ) -> dict[str, int]:
     """Joins prepared exams, splits and labels into a datalist.
 
+    Labels of regions that are blanked in an exam, weak ones and a reader's, are null; see
+    :func:`petct_ext.scan.data.blanked_labels.without_blanked`.
+
     Args:
         work: the work folder with ``prepared.csv`` and ``splits.csv``.
         path: where to write; image paths are relative to its folder.
@@ -213,7 +218,6 @@ def build_datalist(
     splits = read_table(work / "splits.csv", SPLITS) if labels else _all_test(prepared)
     joined = prepared.merge(splits, on="exam_id", validate="one_to_one")
     by_exam: Mapping[str, Mapping[str, float]] = {}
-    others = other_labels or {}
     if labels is not None:
         weak = read_table(labels, LABELS).set_index("exam_id")
         _require_regions(labels, list(weak.columns), ontology)
@@ -222,9 +226,12 @@ def build_datalist(
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
     for row in joined.to_dict("records"):
         exam = str(row["exam_id"])
-        item = _item(row, {**by_exam.get(exam, {}), **others.get(exam, {})}, work, path.parent)
+        item = _item(row, work, path.parent)
+        item["labels"] = {**by_exam.get(exam, {}), **(other_labels or {}).get(exam, {})}
         if hand := (hand_labels or {}).get(exam):
             item["hand_labels"] = dict(hand)
+        if labels is not None:
+            _forget_blanked(item, work / row["pet"], ontology)
         sections[row["split"]].append(item)
     sizes = {name: len(items) for name, items in sections.items()}
     if labels is not None and not all(sizes.values()):
@@ -262,16 +269,38 @@ def _require_regions(path: Path, columns: Sequence[str], ontology: RegionOntolog
             )
 
 
-def _item(
-    row: Mapping[Any, Any], labels: Mapping[str, float], work: Path, folder: Path
-) -> dict[str, Any]:
+def _forget_blanked(item: dict[str, Any], pet: Path, ontology: RegionOntology) -> None:
+    """Leaves the labels of an exam's blanked regions unknown."""
+    if blanked := _blanked(pet):
+        item["blanked"] = blanked
+        for kind in ("labels", "hand_labels"):
+            if kind in item:
+                item[kind] = without_blanked(item[kind], ontology, blanked)
+
+
+def _blanked(pet: Path) -> list[str]:
+    """Returns which parts of a prepared exam are blanked."""
+    record = pet.with_name(RECORD)
+    if not record.is_file():
+        return []
+    document = read_json(record)
+    if "blanked" not in document:
+        _LOGGER.warning(
+            "exam %s was prepared before blanked heads were looked for; run "
+            "scripts/prepare_exams.py in a new work folder to have it looked at",
+            pet.parent.name,
+        )
+    return list(document.get("blanked", []))
+
+
+def _item(row: Mapping[Any, Any], work: Path, folder: Path) -> dict[str, Any]:
     return {
         "exam_id": row["exam_id"],
         "patient_id": row["patient_id"],
         "pet": _relative(work / row["pet"], folder),
         "ct": _relative(work / row["ct"], folder),
         "num_slices": None if pd.isna(row["num_slices"]) else int(row["num_slices"]),
-        "labels": dict(labels),
+        "labels": {},
     }
 
 

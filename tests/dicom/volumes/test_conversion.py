@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from petct_ext.dicom.series.reader import read_series
+from petct_ext.dicom.series.reader import SeriesVolume, read_series
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.conversion import convert_exam
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 from petct_ext.dicom.volumes.nifti import write_nifti
+from petct_ext.dicom.volumes.nifti_pairs import volume_file_grid
 from petct_ext.dicom.volumes.pet_suv import read_pet_suv
 from petct_ext.dicom.volumes.resampling import Grid, grid_to_series
 from petct_ext.errors import InputDataError
@@ -164,6 +166,37 @@ def test_nifti_pair_gives_the_volumes_of_the_same_exam_in_dicom(tmp_path: Path) 
     np.testing.assert_allclose(found.pet, expected.pet, rtol=1e-6)
     np.testing.assert_allclose(found.ct, expected.ct)
     assert found.facts["pet_units"] == "SUVbw"
+
+
+@pytest.mark.skipif(find_spec("itk") is None, reason="ITK is not installed (petct_ext[itk])")
+@pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
+def test_itk_pair_gives_the_volumes_of_the_same_exam_in_dicom(tmp_path: Path, suffix: str) -> None:
+    pet, ct = write_exam(tmp_path / "dicom", "1.2", slopes=[10.0] * 20)
+    volumes = {"pet": read_pet_suv(pet)[0], "ct": read_series(ct)}
+    files = {name: write_by_itk(tmp_path / f"{name}{suffix}", v) for name, v in volumes.items()}
+    facts = write_json(tmp_path / "facts.json", {"pet_units": "SUVbw"})
+    for name, path in files.items():
+        grid = volume_file_grid(path)
+        assert grid.shape == volumes[name].array.shape
+        np.testing.assert_allclose(grid.affine, volumes[name].affine, atol=1e-4)
+    expected = read_exam(pet, ct, how=HOW)
+    found = read_exam([files["pet"], facts], [files["ct"]], how=HOW)
+    np.testing.assert_allclose(found.pet, expected.pet, rtol=1e-6)
+    np.testing.assert_allclose(found.ct, expected.ct, atol=1e-3)
+
+
+def write_by_itk(path: Path, volume: SeriesVolume) -> Path:
+    """Writes a volume as ITK does, packed unless its voxels stand apart."""
+    import itk
+
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = itk.image_from_array(np.ascontiguousarray(volume.array.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection(itk.matrix_from_array(lps[:3, :3] / spacing))
+    itk.imwrite(image, str(path), compression=path.suffix in (".mha", ".nrrd"))
+    return path
 
 
 def test_nifti_pet_in_bqml_without_dose_keeps_its_units_if_suv_is_optional(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petct_ext.dicom.volumes.nifti import NiftiUnits, nifti_grid, read_nifti, write_nifti
+from petct_ext.dicom.volumes.nifti import nifti_grid, read_nifti, write_nifti
+from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 from petct_ext.errors import InputDataError
 from tests.conftest import shared_data
 from tests.dicom.nifti_files import AFFINE, ct_values, pet_values, write
@@ -34,7 +35,7 @@ def sheared(degrees: float) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["CT.nii", "CT.nii.gz"])
 def test_volume_is_read_with_its_affine(tmp_path: Path, name: str) -> None:
-    volume = read_nifti(write(tmp_path / name, ct_values()), NiftiUnits.HU)
+    volume = read_nifti(write(tmp_path / name, ct_values()), VolumeUnits.HU)
     np.testing.assert_array_equal(volume.array, ct_values())
     np.testing.assert_allclose(volume.affine, AFFINE)
     assert volume.array.dtype == np.float32
@@ -44,6 +45,7 @@ def test_volume_is_read_with_its_affine(tmp_path: Path, name: str) -> None:
 def test_scale_of_stored_integers_is_applied(tmp_path: Path) -> None:
     image = nib.Nifti1Image((ct_values() + 1024).astype(np.int16), AFFINE)
     image.header.set_slope_inter(1.0, -1024.0)
+    image.header.set_xyzt_units("mm")
     nib.save(image, tmp_path / "CT.nii.gz")
     volume = read_nifti(tmp_path / "CT.nii.gz", "HU")
     np.testing.assert_array_equal(volume.array, ct_values())
@@ -63,7 +65,9 @@ def test_header_of_a_packed_file_is_read_without_its_voxels(tmp_path: Path) -> N
 
 
 def test_nifti_2_is_read(tmp_path: Path) -> None:
-    nib.save(nib.Nifti2Image(ct_values(), AFFINE), tmp_path / "CT.nii.gz")
+    image = nib.Nifti2Image(ct_values(), AFFINE)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, tmp_path / "CT.nii.gz")
     np.testing.assert_array_equal(read_nifti(tmp_path / "CT.nii.gz", "HU").array, ct_values())
 
 
@@ -72,9 +76,21 @@ def test_oblique_volume_keeps_its_affine(tmp_path: Path) -> None:
     np.testing.assert_allclose(nifti_grid(path).affine, rotated(12), atol=1e-4)
 
 
-def test_unknown_unit_of_length_counts_as_mm(tmp_path: Path) -> None:
-    path = write(tmp_path / "CT.nii", ct_values(), unit="unknown")
-    np.testing.assert_allclose(nifti_grid(path).affine, AFFINE)
+def test_unknown_unit_of_length_is_mm_if_that_makes_a_person(tmp_path: Path) -> None:
+    path = write(tmp_path / "CT.nii", body_ct(), unit="unknown")
+    np.testing.assert_allclose(nifti_grid(path, of_person=True).affine, AFFINE)
+    (warning,) = read_nifti(path, "HU").warnings
+    assert "without a unit of length" in warning
+    assert read_nifti(write(tmp_path / "mm.nii", ct_values()), "HU").warnings == ()
+
+
+def test_unknown_unit_of_length_that_makes_no_person_is_refused(tmp_path: Path) -> None:
+    """40 voxels of 0.4 cm, written without a unit."""
+    in_cm = AFFINE @ np.diag([0.1, 0.1, 0.1, 1.0])
+    path = write(tmp_path / "CT.nii", ct_values((40, 40, 40)), in_cm, unit="unknown")
+    for look in (lambda: nifti_grid(path, of_person=True), lambda: read_nifti(path, "HU")):
+        with pytest.raises(InputDataError, match=r"measures 16 x 16 x 12, which is no person"):
+            look()
 
 
 @settings(deadline=None, max_examples=25)
@@ -141,6 +157,42 @@ def test_unusable_geometry_is_refused_from_the_header(
         read_nifti(path, "HU")
 
 
+def tissue(shape: tuple[int, ...]) -> np.ndarray:
+    """Fat, muscle and some bone, with noise, HU."""
+    rng = np.random.default_rng(0)
+    parts = rng.choice([-100.0, 40.0, 60.0, 300.0], size=shape, p=[0.3, 0.4, 0.2, 0.1])
+    return (parts + rng.normal(0, 12, shape)).astype(np.float32)
+
+
+def body_ct() -> np.ndarray:
+    """A body with a lung in noisy air, HU."""
+    values = np.random.default_rng(1).normal(-1000, 10, (40, 40, 40)).astype(np.float32)
+    values[10:30, 12:28, 2:] = tissue((20, 16, 38))
+    values[12:20, 14:24, 20:35] = -800.0
+    return np.maximum(values, -1024)
+
+
+def body_pet() -> np.ndarray:
+    """The body's uptake with a hot brain, SUVbw."""
+    rng = np.random.default_rng(2)
+    values = np.abs(rng.normal(0, 0.01, (40, 40, 40))).astype(np.float32)
+    values[10:30, 12:28, 2:] = rng.uniform(0.4, 1.4, (20, 16, 38))
+    values[15:25, 15:25, 34:] = 6.3
+    return values
+
+
+def padded(values: np.ndarray) -> np.ndarray:
+    """As a scanner writes it that marks what lies outside of its circle."""
+    values = values.copy()
+    values[:4], values[-4:] = -3024.0, -3024.0
+    return values
+
+
+def z_scored(values: np.ndarray) -> np.ndarray:
+    scored: np.ndarray = (values - values.mean()) / values.std()
+    return scored
+
+
 @pytest.mark.parametrize(
     ("values", "units", "message"),
     [
@@ -154,6 +206,15 @@ def test_unusable_geometry_is_refused_from_the_header(
         (ct_values() + 1024, "HU", "no value below 0 .*without rescale"),
         (ct_values() / 1000, "HU", "looks normalized"),
         (pet_values(), "HU", "no value below 0"),
+        (body_ct() + 1024, "HU", "no value below 0|too high"),
+        (padded(body_ct() + 1000), "HU", "looks 1000 or 1024 too high"),
+        (body_ct() - 1024, "HU", "intercept seems subtracted twice"),
+        (body_ct() / 2, "HU", "has air at -500, where it is -1000"),
+        (z_scored(body_ct()), "HU", "spans only .* looks z-scored"),
+        (np.clip(body_ct(), -160, 240), "HU", "lowest value -160 in .* looks windowed"),
+        ((body_ct() + 1000) / 2000 * 2 - 1, "HU", "looks normalized|spans only"),
+        (z_scored(body_pet()), "SUVbw", "where air is 0; it looks z-scored"),
+        (np.rint(body_pet()), "SUVbw", "whole numbers only"),
     ],
 )
 def test_values_that_cannot_be_in_their_units_are_refused(
@@ -169,7 +230,11 @@ def test_values_that_cannot_be_in_their_units_are_refused(
     [
         (pet_values() - 0.6, "SUVbw"),  # noise around zero
         (pet_values() * 5000, "BQML"),
-        (np.maximum(ct_values(), -90), "HU"),  # a box within the body: no air
+        (tissue((9, 8, 7)), "HU"),  # a box within the body: no air
+        (padded(body_ct()), "HU"),
+        (body_ct(), "HU"),
+        (body_pet() * 5000, "BQML"),
+        (body_pet(), "SUVbw"),
     ],
 )
 def test_unusual_but_possible_values_are_read(

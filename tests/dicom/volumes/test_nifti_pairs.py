@@ -11,10 +11,10 @@ import pytest
 
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.nifti_pairs import (
-    is_nifti,
+    is_volume_file,
     manifest_suv_factors,
-    read_nifti_ct,
-    read_nifti_pet,
+    read_pair_ct,
+    read_pair_pet,
 )
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
@@ -85,11 +85,11 @@ def test_dose_that_can_only_be_mbq_is_converted_with_a_warning() -> None:
 def test_pair_is_read_with_its_facts(tmp_path: Path) -> None:
     pet = write(tmp_path / "PET.nii.gz", pet_values() * 5000)
     facts = write_json(tmp_path / "facts.json", BQML)
-    volume, found = read_nifti_pet([pet, facts])
+    volume, found = read_pair_pet([pet, facts])
     np.testing.assert_allclose(volume.array, pet_values() * 5000)
     assert found == BQML
     ct = write(tmp_path / "CT.nii.gz", ct_values())
-    np.testing.assert_array_equal(read_nifti_ct([ct]).array, ct_values())
+    np.testing.assert_array_equal(read_pair_ct([ct]).array, ct_values())
 
 
 def test_pet_without_facts_is_refused(tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_pet_without_facts_is_refused(tmp_path: Path) -> None:
     broken.write_text("{}")
     for files in ([pet], [pet, tmp_path / "no.json"], [pet, broken]):
         with pytest.raises(InputDataError, match=r"manifest says of PET.nii.gz is missing"):
-            read_nifti_pet(files)
+            read_pair_pet(files)
 
 
 def test_nifti_is_told_from_dicom_by_its_name() -> None:
-    assert is_nifti([Path("a/SUV.nii.gz"), Path("facts.json")])
-    assert is_nifti([Path("CT.nii")])
-    assert not is_nifti([Path("IM0001.dcm")])
-    assert not is_nifti([])
+    assert is_volume_file([Path("a/SUV.nii.gz"), Path("facts.json")])
+    assert is_volume_file([Path("CT.nii")])
+    assert not is_volume_file([Path("IM0001.dcm")])
+    assert not is_volume_file([])

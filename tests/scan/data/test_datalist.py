@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from petct_ext.errors import InputDataError
+from petct_ext.scan.data.blanked_labels import without_blanked
 from petct_ext.scan.data.datalist import build_datalist, check_regions, load_datalist
 from tests.package_regions import ONTOLOGY
 
@@ -197,3 +198,62 @@ def test_without_labels_all_exams_are_listed_for_prediction(tmp_path: Path) -> N
     work = work_folder(tmp_path)
     (work / "splits.csv").unlink()
     assert build_datalist(work, work / "datalist.json", ontology=ONTOLOGY)["test"] == 3
+
+
+def build_with_blanked_head(folder: Path, labels: dict[str, float]) -> dict[str, Any]:
+    """Returns the item of an exam with a blanked head, one of three."""
+    exams = ["E1", "E2", "E3"]
+    rows = [
+        {"exam_id": e, "status": "ok", "pet": f"volumes/{e}/pet.nii", "ct": f"volumes/{e}/ct.nii"}
+        for e in exams
+    ]
+    for exam in exams:
+        (folder / "volumes" / exam).mkdir(parents=True)
+        record = {"blanked": ["head"] if exam == "E1" else []}
+        (folder / "volumes" / exam / "exam.json").write_text(json.dumps(record))
+    pd.DataFrame(rows).assign(
+        reason="", num_slices=9, suv_bw_factor=1.0, pet_units="SUVbw", warnings=""
+    ).to_csv(folder / "prepared.csv", index=False)
+    splits = {"exam_id": exams, "patient_id": exams, "split": ["training", "validation", "test"]}
+    pd.DataFrame(splits).to_csv(folder / "splits.csv", index=False)
+    weak = pd.DataFrame({"exam_id": exams} | {name: [p] * 3 for name, p in labels.items()})
+    weak.to_csv(folder / "labels.csv", index=False)
+    build_datalist(
+        folder,
+        folder / "datalist.json",
+        ontology=ONTOLOGY,
+        labels=folder / "labels.csv",
+        hand_labels={"E1": {"brain": 1.0, "liver": 1.0}},
+    )
+    document = json.loads((folder / "datalist.json").read_text())
+    assert document["test"][0]["labels"] == labels
+    entry: dict[str, Any] = document["training"][0]
+    return entry
+
+
+def test_labels_of_a_blanked_head_are_unknown_a_readers_too(tmp_path: Path) -> None:
+    found = build_with_blanked_head(tmp_path, {"brain": 0.0, "mouth": 0.9, "liver": 0.8})
+    assert found["labels"] == {"brain": None, "mouth": None, "liver": 0.8}
+    assert found["hand_labels"] == {"brain": None, "liver": 1.0}
+    assert found["blanked"] == ["head"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        ({"head_neck": 0.0}, True),
+        ({"head_neck": 0.9}, False),
+        ({"head_neck": 0.9, "brain": 0.9}, False),
+        ({"head_neck": 0.9, "thyroid": 0.9}, True),
+        ({"neck": 0.9, "left_cervical_lymph_node": 0.9}, False),
+        ({"full": 0.9, "brain": 0.9, "liver": 0.1}, False),
+        ({"full": 0.9, "brain": 0.9, "liver": 0.7}, True),
+        ({"abdomen": 0.9}, True),
+    ],
+)
+def test_region_around_a_blanked_head_is_known_by_what_is_seen_of_it(
+    labels: dict[str, float], known: bool
+) -> None:
+    region = next(iter(labels))
+    found = without_blanked(labels, ONTOLOGY, ["head"])[region]
+    assert found == (labels[region] if known else None)
