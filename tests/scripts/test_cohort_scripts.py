@@ -74,7 +74,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 DRAW = ("--datalist", "datalist.json", "--predictions", "predictions.csv", "--out", "pictures")
 BAD: list[tuple[str, tuple[Any, ...], str]] = [
-    ("index_exams", ("--work", "w"), "one of the arguments dicom --nifti-pairs is required"),
+    ("index_exams", ("--work", "w"), "one of the arguments dicom --image-pairs"),
     ("index_exams", ("absent", "--work", "new"), "absent"),
     ("index_exams", ("empty", "--work", "new"), "empty"),
     ("index_exams", ("file", "--work", "new"), "file"),

@@ -121,7 +121,8 @@ def check_volumes(
     if min(extent) < _LEAST_FIELD_MM:
         x, y, z = extent
         text = f"a field of view of {x:.0f} x {y:.0f} x {z:.0f} mm is too small to check this in"
-        return VolumeFindings(tuple(not_measured(name, text) for name in VOLUME_CHECKS), known)
+        unknown = [not_measured(name, text) for name in VOLUME_CHECKS[:-1]]
+        return VolumeFindings((*unknown, _check_length(z)), known)
     anatomy = find_anatomy(volumes.coarse())
     fields = ScanFields(volumes, original_grids, pet_series)
     scale = _check_ct_scale(anatomy.volumes, fields)

@@ -104,6 +104,7 @@ def test_long_exam_without_lung_or_liver_is_looked_at() -> None:
 def test_tiny_field_and_lost_units_are_said() -> None:
     tiny = ExamVolumes(*(np.ones((9, 9, 9), np.float32),) * 2, (5.0, 5.0, 5.0))
     checks = checked(tiny)
+    assert checks.pop("scan_length").state is CheckState.NOT_FINE
     assert {check.state for check in checks.values()} == {CheckState.NOT_MEASURED}
     counts = checked(right(), is_suv=False)
     assert counts["body_suv"].state is CheckState.NOT_MEASURED
