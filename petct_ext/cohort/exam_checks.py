@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from petct_ext.dicom.checks import Check, CheckState, read_checks
+from petct_ext.dicom.checking.check import Check, CheckState, read_checks
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json

@@ -14,13 +14,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from petct_ext.cohort.workers import Cluster, run_in_processes, run_on_cluster
+from petct_ext.dicom.checking.registration import Registration
 from petct_ext.dicom.series.exam_choice import ANOTHER_FRAME, ASSUMED_REGISTERED
 from petct_ext.dicom.suv.overrides import SuvOverrides
 from petct_ext.dicom.volumes.conversion import convert_exam
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation
 from petct_ext.dicom.volumes.exam_record import find_prepared, source_fingerprint
 from petct_ext.dicom.volumes.pet_suv import SuvMode
-from petct_ext.dicom.volumes.registration import Registration
 from petct_ext.errors import InputDataError, OutputError, did_you_mean
 from petct_ext.files import make_folder, read_json
 from petct_ext.tables.schemas import (

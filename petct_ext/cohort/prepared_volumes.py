@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
+from petct_ext.dicom.checking.anatomy import ExamVolumes
 from petct_ext.errors import InputDataError
 
 __all__ = ["read_volumes"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from petct_ext.cli import new_parser, run
-from petct_ext.dicom.volumes.alignment import has_itk
+from petct_ext.dicom.checking.alignment import has_itk
 from petct_ext.pages.quality import AlignmentMethod, write_quality_page
 
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import numpy as np
 
 from petct_ext.cli import SOME_FAILED, new_parser, run
-from petct_ext.dicom.checks import find_problems
+from petct_ext.dicom.checking.check import find_problems
 from petct_ext.dicom.files.archive import read_archive
 from petct_ext.dicom.series.fitness import header_contradictions
 from petct_ext.dicom.series.groups import Series, group_studies

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.volumes.anatomy import ExamVolumes, body_mask
+from petct_ext.dicom.checking.anatomy import ExamVolumes, body_mask
 from petct_ext.figures.style import STYLE
 
 __all__ = [

@@ -19,9 +19,9 @@ from petct_ext.cohort.exam_checks import (
 )
 from petct_ext.cohort.prepared_volumes import read_volumes
 from petct_ext.cohort.workers import run_in_processes
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.alignment import ALIGNMENT_CHECK, measure_alignment, require_itk
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
+from petct_ext.dicom.checking.alignment import ALIGNMENT_CHECK, measure_alignment, require_itk
+from petct_ext.dicom.checking.anatomy import ExamVolumes
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.dicom.volumes.pet_suv import SUV_BW
 from petct_ext.errors import InputDataError
@@ -81,7 +81,7 @@ def write_quality_page(
 
     Returns:
         One row per prepared exam: what preparation has measured, see
-        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`, with ``flags`` and
+        :func:`~petct_ext.dicom.checking.volume_checks.check_volumes`, with ``flags`` and
         ``warnings``, each joined to one text, ``num_not_fine`` and ``num_not_measured``.
 
     Raises:

@@ -17,8 +17,8 @@ from petct_ext.cohort.protocols import (
     protocol_facts,
     protocols,
 )
-from petct_ext.dicom.checks import CheckState
-from petct_ext.dicom.volumes.anatomy import LIVER_NOTE
+from petct_ext.dicom.checking.anatomy import LIVER_NOTE
+from petct_ext.dicom.checking.check import CheckState
 from petct_ext.figures.exam_quality import draw_histograms
 from petct_ext.pages.inputs import embed, embed_figure
 from petct_ext.pages.rendering import KeyFigure, PageSection, rounded

@@ -192,7 +192,7 @@ CHECKS = _schema(
     unit=_MAYBE_TEXT,
 )
 """What was checked about prepared exams, one row per exam and check; see
-:class:`petct_ext.dicom.checks.Check`."""
+:class:`petct_ext.dicom.checking.check.Check`."""
 
 MENTIONS = _schema(
     "mentions",

@@ -17,7 +17,7 @@ from petct_ext.cohort.exam_checks import (
     read_checked_exams,
     write_check_table,
 )
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.files import write_json
 
 FINE, BAD, UNKNOWN = CheckState.FINE, CheckState.NOT_FINE, CheckState.NOT_MEASURED

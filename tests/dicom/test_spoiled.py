@@ -12,7 +12,7 @@ import pytest
 
 from petct_ext.cohort.index import index_exams
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.volumes.alignment import has_itk
+from petct_ext.dicom.checking.alignment import has_itk
 from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.pages.quality import write_quality_page
 from tests.dicom import spoiled
@@ -105,7 +105,7 @@ def test_good_exams_are_not_flagged(judged: pd.DataFrame) -> None:
 def test_spoiled_exam_is_found_before_the_good_ones(name: str, judged: pd.DataFrame) -> None:
     if name == "pet_shifted" and not has_itk():
         pytest.skip("itk is not installed (the extra itk)")
-    if name not in _FOUND_BY_THE_PAGE and not find_spec("petct_ext.dicom.volumes.volume_checks"):
+    if name not in _FOUND_BY_THE_PAGE and not find_spec("petct_ext.dicom.checking.volume_checks"):
         pytest.skip("the checks of headers and volumes are not there yet")
     (row,) = judged[judged.spoil == name].to_dict("records")
     assert row["state"] != "fine"

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
+from petct_ext.dicom.checking.anatomy import ExamVolumes
 from petct_ext.figures.exam_quality import draw_thumbnails
 
 SPACING = (4.0, 4.0, 4.0)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.volumes.exam_reading import GridChoice
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
@@ -107,7 +107,7 @@ def test_protocols_say_what_is_not_stated(checked: Path) -> None:
 def test_alignment_without_itk_is_refused_with_the_remedy(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("petct_ext.dicom.volumes.alignment.find_spec", lambda name: None)
+    monkeypatch.setattr("petct_ext.dicom.checking.alignment.find_spec", lambda name: None)
     with pytest.raises(InputDataError, match=r"pip install 'petct_ext\[itk\]'"):
         write_quality_page(work, alignment="itk")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
 
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.files.slice_file import decimal_numbers
 from petct_ext.dicom.files.stored_bits import StoredArray

@@ -16,7 +16,7 @@ import pydicom
 from pydicom.tag import Tag
 
 from petct_ext.arrays import Affine, FloatArray
-from petct_ext.dicom.checks import Check, CheckState, find_problems
+from petct_ext.dicom.checking.check import Check, CheckState, find_problems
 from petct_ext.dicom.files.decoding import StoredFrames, rescale
 from petct_ext.dicom.files.slice_file import SliceFile, SliceReader, decimal_numbers
 from petct_ext.dicom.series.enhanced import flat_frames, is_enhanced

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import pydicom
 
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.files.header_values import common_number
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
 from petct_ext.dicom.suv.radiopharmaceutical import find_nuclide, injected_dose_bq, injections

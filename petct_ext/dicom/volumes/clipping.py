@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 
 __all__ = ["ClippedPlanes", "negative_uptake_check"]
 

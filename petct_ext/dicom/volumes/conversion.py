@@ -41,8 +41,8 @@ def convert_exam(
         ``volumes`` with bytes and SHA-256 of each file; ``num_slices`` and ``spacing_mm``;
         ``pet_units``, and ``no_suv_because`` if these are not SUVbw; ``suv_bw_factor`` (the median,
         should slices differ) with its ``suv_audit``; ``largest_value`` of the PET; ``warnings``;
-        ``checks``, see :class:`~petct_ext.dicom.checks.Check`; ``measurements``, see
-        :func:`~petct_ext.dicom.volumes.volume_checks.check_volumes`; ``blanked``, parts such as
+        ``checks``, see :class:`~petct_ext.dicom.checking.check.Check`; ``measurements``, see
+        :func:`~petct_ext.dicom.checking.volume_checks.check_volumes`; ``blanked``, parts such as
         ``head``; and ``original_grids``, shape and RAS+ affine of both series.
 
     Raises:

@@ -11,21 +11,21 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, find_problems, require_acceptable
+from petct_ext.dicom.checking.anatomy import ExamVolumes
+from petct_ext.dicom.checking.blanking import find_blanked
+from petct_ext.dicom.checking.check import Check, find_problems, require_acceptable
+from petct_ext.dicom.checking.registration import Registration, registration_check
+from petct_ext.dicom.checking.volume_checks import check_volumes, weight_in_audit
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.overrides import SuvOverrides
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
-from petct_ext.dicom.volumes.blanking import find_blanked
 from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
 from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
 from petct_ext.dicom.volumes.nifti_pairs import is_volume_file, read_pair_ct
 from petct_ext.dicom.volumes.pair_units import check_pair_units
 from petct_ext.dicom.volumes.pet_suv import Pet, SuvMode, open_pet
-from petct_ext.dicom.volumes.registration import Registration, registration_check
 from petct_ext.dicom.volumes.resampling import Grid, common_grid, resample_planes
 from petct_ext.dicom.volumes.thinning import ThinnedPlanes
-from petct_ext.dicom.volumes.volume_checks import check_volumes, weight_in_audit
 from petct_ext.errors import InputDataError
 
 __all__ = ["HU_RANGE", "AlignedExam", "GridChoice", "Preparation", "read_exam"]

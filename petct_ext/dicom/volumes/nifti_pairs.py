@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from petct_ext.dicom.checks import Check
+from petct_ext.dicom.checking.check import Check
 from petct_ext.dicom.series.reader import SeriesVolume
 from petct_ext.dicom.suv.arithmetic import suv_bw_scale
 from petct_ext.dicom.suv.audit import SuvAudit

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.volumes.value_ranges import VolumeUnits
 
 __all__ = ["check_pair_units"]

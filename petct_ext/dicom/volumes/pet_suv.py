@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.series.reader import OpenSeries, SeriesVolume, open_series
 from petct_ext.dicom.suv.factors import SuvFactors, suv_bw_factors
 from petct_ext.dicom.suv.overrides import SuvOverrides

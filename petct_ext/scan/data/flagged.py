@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from petct_ext.cohort.exam_checks import CHECK_TABLE, CheckedExam, read_checked_exams
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.errors import InputDataError, did_you_mean
 
 __all__ = ["FlaggedExams", "find_flagged"]

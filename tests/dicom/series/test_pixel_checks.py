@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.series.pixel_checks import PixelCounts
 from petct_ext.dicom.series.reader import open_series, read_series
 from petct_ext.errors import InputDataError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petct_ext.dicom.checks import Check, CheckState, require_acceptable
+from petct_ext.dicom.checking.check import Check, CheckState, require_acceptable
 from petct_ext.dicom.suv.plausibility import header_checks, patient_checks
 from petct_ext.errors import InputDataError
 from tests.dicom.pet_headers import nuclide_code, pet_headers

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petct_ext.dicom.checks import CheckState
+from petct_ext.dicom.checking.check import CheckState
 from petct_ext.dicom.volumes.clipping import ClippedPlanes, negative_uptake_check
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 from tests.dicom.exams import write_exam

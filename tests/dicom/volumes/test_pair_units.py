@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from petct_ext.dicom.checks import CheckState
+from petct_ext.dicom.checking.check import CheckState
 from petct_ext.dicom.volumes.pair_units import check_pair_units
 
 SPACING = (8.0, 8.0, 8.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
+from petct_ext.dicom.checking.anatomy import ExamVolumes
 
 SHAPE, SPACING = (80, 70, 150), (6.0, 6.0, 6.0)
 WEIGHT_KG = 75.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petct_ext.cohort.exam_checks import CheckedExam, write_check_table
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json, write_json
 from petct_ext.ontology import RegionOntology

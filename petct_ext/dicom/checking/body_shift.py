@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.volumes.anatomy import Anatomy
+from petct_ext.dicom.checking.anatomy import Anatomy
 
 __all__ = ["BodyShift", "find_body_shift"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.anatomy import ExamVolumes
-from petct_ext.dicom.volumes.volume_checks import VolumeFindings, check_volumes
+from petct_ext.dicom.checking.anatomy import ExamVolumes
+from petct_ext.dicom.checking.check import Check, CheckState
+from petct_ext.dicom.checking.volume_checks import VolumeFindings, check_volumes
 
 SPACING = (4.0, 4.0, 4.0)
 GRID = {"shape": [80, 80, 160], "affine": np.diag([4.0, 4.0, 4.0, 1.0]).tolist()}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from petct_ext.dicom.checks import Check
-from petct_ext.dicom.volumes.anatomy import Anatomy
-from petct_ext.dicom.volumes.anatomy_checks import fine, not_fine, not_measured
-from petct_ext.dicom.volumes.body_shift import BodyShift, find_body_shift
+from petct_ext.dicom.checking.anatomy import Anatomy
+from petct_ext.dicom.checking.anatomy_checks import fine, not_fine, not_measured
+from petct_ext.dicom.checking.body_shift import BodyShift, find_body_shift
+from petct_ext.dicom.checking.check import Check
 
 __all__ = ["check_position"]
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 
 __all__ = ["Blanking", "find_blanked"]
 

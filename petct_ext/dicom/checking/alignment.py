@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
+from petct_ext.dicom.checking.check import Check, CheckState
 from petct_ext.dicom.files.decoding import AIR_HU
 from petct_ext.errors import InputDataError
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import CheckState
+from petct_ext.dicom.checking.alignment import has_itk, measure_alignment
+from petct_ext.dicom.checking.check import CheckState
 from petct_ext.dicom.files.decoding import AIR_HU
-from petct_ext.dicom.volumes.alignment import has_itk, measure_alignment
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 from tests.conftest import shared_data
 

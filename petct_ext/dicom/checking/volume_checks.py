@@ -14,17 +14,17 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from petct_ext.arrays import Affine, FloatArray
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.anatomy import Anatomy, ExamVolumes, find_anatomy
-from petct_ext.dicom.volumes.anatomy_checks import (
+from petct_ext.dicom.checking.anatomy import Anatomy, ExamVolumes, find_anatomy
+from petct_ext.dicom.checking.anatomy_checks import (
     LONG_TRUNK_MM,
     check_anatomy,
     fine,
     not_fine,
     not_measured,
 )
-from petct_ext.dicom.volumes.field_checks import ScanFields, check_cut, check_empty_slices
-from petct_ext.dicom.volumes.position_checks import check_position
+from petct_ext.dicom.checking.check import Check, CheckState
+from petct_ext.dicom.checking.field_checks import ScanFields, check_cut, check_empty_slices
+from petct_ext.dicom.checking.position_checks import check_position
 
 __all__ = ["VOLUME_CHECKS", "VolumeFindings", "check_volumes", "weight_in_audit"]
 

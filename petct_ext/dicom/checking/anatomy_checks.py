@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.anatomy import Anatomy, End, Side, SoftLump, middle_of
+from petct_ext.dicom.checking.anatomy import Anatomy, End, Side, SoftLump, middle_of
+from petct_ext.dicom.checking.check import Check, CheckState
 
 __all__ = ["LONG_TRUNK_MM", "check_anatomy", "fine", "liver_of", "not_fine", "not_measured"]
 

@@ -2,7 +2,7 @@
 
 Nobody outlined anything: these are landmarks for checks, not segmentations. Arrays are (X, Y, Z)
 with RAS+ axes: X to the patient's right, Y forward, Z up, if the exam says the truth about itself.
-Whether it does is what :mod:`petct_ext.dicom.volumes.anatomy_checks` asks, so nothing here relies
+Whether it does is what :mod:`petct_ext.dicom.checking.anatomy_checks` asks, so nothing here relies
 on the liver's side or on the head's end.
 """
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from petct_ext.arrays import FloatArray
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.alignment import has_itk, measure_alignment
+from petct_ext.dicom.checking.alignment import has_itk, measure_alignment
+from petct_ext.dicom.checking.check import Check, CheckState
 
 __all__ = ["Registration", "registration_check"]
 

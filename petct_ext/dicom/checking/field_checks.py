@@ -11,9 +11,9 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
 from petct_ext.arrays import Affine, FloatArray, Floats
-from petct_ext.dicom.checks import Check
-from petct_ext.dicom.volumes.anatomy import Anatomy, ExamVolumes, Mask
-from petct_ext.dicom.volumes.anatomy_checks import fine, not_fine, not_measured
+from petct_ext.dicom.checking.anatomy import Anatomy, ExamVolumes, Mask
+from petct_ext.dicom.checking.anatomy_checks import fine, not_fine, not_measured
+from petct_ext.dicom.checking.check import Check
 
 __all__ = ["ScanFields", "check_cut", "check_empty_slices"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from petct_ext.dicom.checks import CheckState
-from petct_ext.dicom.volumes.blanking import Blanking, find_blanked
+from petct_ext.dicom.checking.blanking import Blanking, find_blanked
+from petct_ext.dicom.checking.check import CheckState
 from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation, read_exam
 from tests.conftest import shared_data
-from tests.dicom.volumes.drawn_exams import SPACING, drawn_exam, head_box, slice_below
+from tests.dicom.checking.drawn_exams import SPACING, drawn_exam, head_box, slice_below
 
 PATIENTS = [(3, "M", 1.76, 75.0), (4, "F", 1.55, 48.0), (5, "M", 1.95, 120.0)]
 

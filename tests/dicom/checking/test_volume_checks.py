@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petct_ext.dicom.checks import Check, CheckState
-from petct_ext.dicom.volumes.anatomy import ExamVolumes, find_anatomy
-from petct_ext.dicom.volumes.anatomy_checks import liver_of
-from petct_ext.dicom.volumes.body_shift import find_body_shift
-from petct_ext.dicom.volumes.volume_checks import VOLUME_CHECKS, check_volumes, weight_in_audit
+from petct_ext.dicom.checking.anatomy import ExamVolumes, find_anatomy
+from petct_ext.dicom.checking.anatomy_checks import liver_of
+from petct_ext.dicom.checking.body_shift import find_body_shift
+from petct_ext.dicom.checking.check import Check, CheckState
+from petct_ext.dicom.checking.volume_checks import VOLUME_CHECKS, check_volumes, weight_in_audit
 from tests.dicom.volumes.trunks import SPOILED, WEIGHT_KG, grids, trunk
 
 right = cache(trunk)

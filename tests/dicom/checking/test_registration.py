@@ -9,11 +9,11 @@ import pytest
 
 from petct_ext.cohort.index import index_exams
 from petct_ext.cohort.preparation import prepare_exams
-from petct_ext.dicom.checks import CheckState
-from petct_ext.dicom.volumes import registration
-from petct_ext.dicom.volumes.alignment import Alignment
+from petct_ext.dicom.checking import registration
+from petct_ext.dicom.checking.alignment import Alignment
+from petct_ext.dicom.checking.check import CheckState
+from petct_ext.dicom.checking.registration import registration_check
 from petct_ext.dicom.volumes.exam_reading import GridChoice
-from petct_ext.dicom.volumes.registration import registration_check
 from petct_ext.errors import InputDataError
 from tests.dicom.exams import write_exam
 

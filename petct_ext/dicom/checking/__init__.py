@@ -1,0 +1,1 @@
+"""What is checked about an exam, in three states: anatomy, place, field of view, alignment."""
