@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pydicom
 
+from petct_ext.cohort.series_files import write_series_files
 from petct_ext.dicom.files.archive import read_archive
 from petct_ext.dicom.files.headers import FileHeader, quiet_pydicom
 from petct_ext.dicom.files.identity import Pseudonyms, without_dates
@@ -23,7 +24,7 @@ from petct_ext.dicom.series.pixels import SeriesPixels
 from petct_ext.dicom.series.reconstruction import Preference, describe_reconstruction
 from petct_ext.dicom.suv.uptake import uptake_time_s
 from petct_ext.errors import InputDataError
-from petct_ext.files import make_folder, write_json
+from petct_ext.files import make_folder
 from petct_ext.tables.contract import write_csv
 from petct_ext.tables.schemas import EXAMS, IDENTIFIERS, SERIES, write_table
 
@@ -153,9 +154,7 @@ def write_index(index: ExamIndex, work: Path) -> pd.DataFrame:
     private = _private_folder(work)
     table = pd.DataFrame(index.exams).sort_values("exam_id", ignore_index=True)
     identifiers = pd.DataFrame(index.identifiers).astype({"date_shift_days": "Int64"})
-    write_json(
-        private / "series_files.json", {"dicom": str(index.root.resolve()), "files": index.files}
-    )
+    write_series_files(work, index.root, index.files)
     write_table(identifiers, private / "identifiers.csv", IDENTIFIERS)
     write_table(pd.DataFrame(index.series), work / "series.csv", SERIES)
     write_table(table, work / "exams.csv", EXAMS)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
+from petct_ext.cohort.series_files import read_series_files
 from petct_ext.cohort.workers import Cluster, run_in_processes, run_on_cluster
 from petct_ext.dicom.checking.registration import Registration
 from petct_ext.dicom.series.exam_choice import ANOTHER_FRAME, ASSUMED_REGISTERED
@@ -22,7 +23,7 @@ from petct_ext.dicom.volumes.exam_reading import GridChoice, Preparation
 from petct_ext.dicom.volumes.exam_record import find_prepared, source_fingerprint
 from petct_ext.dicom.volumes.pet_suv import SuvMode
 from petct_ext.errors import InputDataError, OutputError, did_you_mean
-from petct_ext.files import make_folder, read_json
+from petct_ext.files import make_folder
 from petct_ext.tables.schemas import (
     ACCEPTED,
     EXAMS,
@@ -164,7 +165,7 @@ def _jobs(
     overrides: Mapping[str, SuvOverrides],
     accepted: Mapping[str, Sequence[str]],
 ) -> list[_Job]:
-    index = read_json(work / "private" / "series_files.json")
+    files = read_series_files(work)
     for what, given in (("SUV overrides", overrides), ("accepted findings", accepted)):
         if unknown := sorted(set(given) - set(exams.exam_id)):
             raise InputDataError(
@@ -172,12 +173,11 @@ def _jobs(
                 f"{unknown[0]!r}.{did_you_mean(unknown[0], exams.exam_id)}"
             )
     try:
-        root = Path(index["dicom"])
         return [
             _Job(
                 row["exam_id"],
-                [root / file for file in index["files"][row["pet_series"]]],
-                [root / file for file in index["files"][row["ct_series"]]],
+                files[row["pet_series"]],
+                files[row["ct_series"]],
                 replace(
                     how,
                     overrides=overrides.get(row["exam_id"], how.overrides),
@@ -187,7 +187,7 @@ def _jobs(
             )
             for row in exams[exams.status == "ok"].to_dict("records")
         ]
-    except (KeyError, TypeError):
+    except KeyError:
         raise InputDataError(
             f"{work / 'private' / 'series_files.json'} does not fit exams.csv; run "
             "scripts/index_exams.py again."

@@ -20,7 +20,7 @@ from petct_ext.cohort.options import add_choice_options, add_review_options
 from petct_ext.files import make_folder
 from petct_ext.ontology.option import add_ontology_option
 from petct_ext.pipeline.plan import PROFILES, RunPlan, require_cohort
-from petct_ext.pipeline.steps import run_steps
+from petct_ext.pipeline.steps import plan_steps, run_steps
 from petct_ext.pipeline.whole_run import steps_of_run
 from petct_ext.reports.option import add_several_option
 
@@ -52,7 +52,11 @@ def command(arguments: argparse.Namespace) -> int:
         require_cohort(plan)
     artificial = plan.is_phantom or (plan.data / "cohort.json").is_file()
     facts = {"seed": plan.seed, "profile": arguments.profile, "artificial": artificial}
-    incomplete = run_steps(steps_of_run(plan), work, facts=facts)
+    steps = steps_of_run(plan)
+    if arguments.dry_run:
+        print("\n".join(plan_steps(steps, work, data=plan.data)))
+        return 0
+    incomplete = run_steps(steps, work, facts=facts, data=plan.data)
     print(work / "index.html")
     return SOME_FAILED if incomplete else 0
 
@@ -75,6 +79,9 @@ def main() -> NoReturn:
     )
     parser.add_argument("--patients", type=int, default=140, help="of the artificial cohort")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be run and why, and run nothing"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     add_choice_options(parser)
     add_review_options(parser)

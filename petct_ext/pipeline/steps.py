@@ -1,14 +1,14 @@
 """Runs steps in order, skips what is done, and keeps a record of each.
 
 A step is a command with the files that it reads and writes. After it has succeeded, a manifest in
-``manifests/`` records the command, hashes of inputs and outputs, versions and seconds. A later run
-skips the step if the manifest still tells the truth: same command, same inputs, outputs unchanged.
-A step that failed or was killed has no manifest and is run again.
+``manifests/`` records what decides its result (:mod:`petct_ext.pipeline.records`), versions and
+seconds. A later run skips the step if the manifest still tells the truth: same version of the step,
+same command, same inputs, outputs unchanged. A step that failed or was killed has no manifest and
+is run again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import pty
@@ -23,8 +23,9 @@ from typing import Any
 from petct_ext.errors import SOME_FAILED, InputDataError
 from petct_ext.files import make_folder, read_json, write_json
 from petct_ext.pipeline.forked import LIGHT, WITH_TORCH, prepare_server, start_command
+from petct_ext.pipeline.records import RunFolders, path_hashes, repository_state, why_not_done
 
-__all__ = ["Step", "StepError", "bundle_command", "run_steps"]
+__all__ = ["Step", "StepError", "bundle_command", "plan_steps", "run_steps"]
 
 _PACKAGES = ("petct_ext", "torch", "monai", "pytorch-ignite", "transformers", "lifelines", "numpy")
 _TAIL_BYTES = 20_000
@@ -45,6 +46,10 @@ class Step:
         skip_because: if not empty, the step is left out and this is the reason.
         exams_may_fail: exit code 3, "done, but some exams failed", does not stop the pipeline.
         needs_torch: whether it computes with torch and MONAI, as every bundle does.
+        version: of its result; raised when the same inputs give another one, unlike the version of
+            the package, which would make each exam anew with each release.
+        keeps_place: the place of this folder stands in what it writes, so that the step is run
+            again where the folder has moved.
     """
 
     name: str
@@ -55,6 +60,8 @@ class Step:
     skip_because: str = field(default="")
     exams_may_fail: bool = field(default=False)
     needs_torch: bool = field(default=False)
+    version: int = field(default=1)
+    keeps_place: Path | None = field(default=None)
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -89,6 +96,7 @@ def run_steps(
     *,
     facts: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    data: Path | None = None,
 ) -> list[str]:
     """Runs the steps in order.
 
@@ -97,6 +105,7 @@ def run_steps(
         work: the work folder; manifests, logs and outputs lie in it.
         facts: further entries of every manifest, e.g. the seed.
         quiet: what the steps say goes to their logs only, as when several runs share a screen.
+        data: folder of the cohort, whose place changes no result.
 
     Returns:
         The names of the steps in which some exams failed, now or in an earlier run.
@@ -107,6 +116,7 @@ def run_steps(
     """
     make_folder(work / "manifests")
     make_folder(work / "logs")
+    places = RunFolders(work, data)
     began = time.monotonic()
     incomplete = []
     for number, step in enumerate(steps, start=1):
@@ -117,18 +127,16 @@ def run_steps(
             skipped = {"step": step.name, "title": step.title, "skipped": step.skip_because}
             write_json(manifest, skipped | dict(facts or {}))
             continue
-        wanted = {"command": list(step.command), "inputs": _hashes(step.inputs, work)}
-        if _is_done(step, manifest, wanted, work):
+        wanted = _wanted(step, places)
+        if not why_not_done(manifest, wanted, step.outputs, places):
             _say(f"{label}: done before")
             if read_json(manifest).get("exit_code") == SOME_FAILED:
                 incomplete.append(step.name)
             continue
         _say(f"{label} ...")
         manifest.unlink(missing_ok=True)
-        to_come = [later for later in steps[number - 1 :] if not later.skip_because]
-        for libraries in {later.libraries for later in to_come}:
-            prepare_server(libraries, _environment())
-        record = {**wanted, **_record(step, work, quiet=quiet), **(facts or {})}
+        _prepare_servers(steps[number - 1 :])
+        record = {**wanted, **_record(step, places, quiet=quiet), **(facts or {})}
         write_json(manifest, record)
         failed = ""
         if record["exit_code"]:
@@ -139,17 +147,57 @@ def run_steps(
     return incomplete
 
 
-def _record(step: Step, work: Path, *, quiet: bool) -> dict[str, Any]:
+def _prepare_servers(steps: Sequence[Step]) -> None:
+    """Imports what the steps to come need, beside the step that is run now."""
+    for libraries in {step.libraries for step in steps if not step.skip_because}:
+        prepare_server(libraries, _environment())
+
+
+def plan_steps(steps: Sequence[Step], work: Path, *, data: Path | None = None) -> list[str]:
+    """Returns a line per step: what a run would do with it, and why. Nothing is run or written.
+
+    A step whose inputs would be written anew is run only if they come out different.
+    """
+    places, to_come, lines = RunFolders(work, data), set[Path](), []
+    for number, step in enumerate(steps, start=1):
+        label = f"[{number:2d}/{len(steps)}] {step.name}"
+        if step.skip_because:
+            lines.append(f"{label}: left out, {step.skip_because}")
+            continue
+        manifest = work / "manifests" / f"{step.name}.json"
+        if why := why_not_done(manifest, _wanted(step, places), step.outputs, places):
+            lines.append(f"{label}: to run, {why}")
+        elif waiting := sorted(path.name for path in to_come.intersection(step.inputs)):
+            lines.append(f"{label}: to run if this comes out different: {', '.join(waiting)}")
+        else:
+            lines.append(f"{label}: done before")
+            continue
+        to_come.update(step.outputs)
+    return lines
+
+
+def _wanted(step: Step, places: RunFolders) -> dict[str, Any]:
+    """Returns what decides the result of a step."""
+    place = {} if step.keeps_place is None else {"place": str(step.keeps_place.resolve())}
+    return {
+        "version": step.version,
+        "command": places.command(step.command),
+        "inputs": path_hashes(step.inputs, places),
+        **place,
+    }
+
+
+def _record(step: Step, places: RunFolders, *, quiet: bool) -> dict[str, Any]:
     """Runs a step and returns what its manifest says of it."""
     started, start = datetime.now(UTC), time.monotonic()
-    code = _run(step, _log_of(step, work), quiet=quiet)
+    code = _run(step, _log_of(step, places.work), quiet=quiet)
     return {
         "step": step.name,
         "title": step.title,
         "exit_code": code,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 1),
-        "outputs": _hashes(step.outputs, work),
+        "outputs": path_hashes(step.outputs, places),
         "versions": _versions(),
     }
 
@@ -161,17 +209,6 @@ def _log_of(step: Step, work: Path) -> Path:
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-def _is_done(step: Step, manifest: Path, wanted: Mapping[str, Any], work: Path) -> bool:
-    if not manifest.is_file() or not all(path.exists() for path in step.outputs):
-        return False
-    try:
-        record = read_json(manifest)
-    except InputDataError:  # an edited or cut manifest proves nothing
-        return False
-    same = all(record.get(key) == value for key, value in wanted.items())
-    return same and record.get("outputs") == _hashes(step.outputs, work)
 
 
 def _run(step: Step, log: Path, *, quiet: bool) -> int:
@@ -250,31 +287,10 @@ def _reason(log: Path) -> str:
     return (errors or others or ["no message"])[-1]
 
 
-def _hashes(paths: Sequence[Path], work: Path) -> dict[str, str]:
-    return {_name(path, work): _digest(path) for path in paths}
-
-
-def _name(path: Path, work: Path) -> str:
-    absolute, base = path.resolve(), work.resolve()
-    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(path)
-
-
-def _digest(path: Path) -> str:
-    """Returns SHA-256 of a file, or of names, sizes and times below a folder; '' if missing."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    if not path.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
-        status = file_path.stat()
-        line = f"{file_path.relative_to(path)}:{status.st_size}:{status.st_mtime_ns}\n"
-        digest.update(line.encode())
-    return digest.hexdigest()
-
-
 def _versions() -> dict[str, str]:
-    return {"python": sys.version.split()[0]} | {
-        p: importlib.metadata.version(p) for p in _PACKAGES
+    commit = repository_state()
+    return {
+        "python": sys.version.split()[0],
+        **{package: importlib.metadata.version(package) for package in _PACKAGES},
+        **({"commit": commit} if commit else {}),
     }

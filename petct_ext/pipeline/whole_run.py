@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from petct_ext.bundle.root import REPOSITORY, config_files_of
+from petct_ext.dicom.volumes.exam_record import RECORD_FORMAT
 from petct_ext.pipeline.plan import RunPlan
 from petct_ext.pipeline.steps import Step, bundle_command
 
@@ -28,6 +30,12 @@ def steps_of_run(plan: RunPlan) -> list[Step]:
 
 def _script(name: str, *arguments: object) -> tuple[str, ...]:
     return (sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *map(str, arguments))
+
+
+def shipped_encoder() -> tuple[Path, ...]:
+    """Returns the files of the encoder from which the report labeler starts."""
+    folder = REPOSITORY / "bundles" / "report_labeler" / "models" / "encoder"
+    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def _bundle(
@@ -61,6 +69,8 @@ def _index(plan: RunPlan) -> Step:
         (scans,),
         (work / "exams.csv", work / "series.csv", work / "private" / "identifiers.csv"),
         exams_may_fail=True,
+        version=2,
+        keeps_place=None if scans.is_relative_to(work) else scans,
     )
 
 
@@ -79,6 +89,7 @@ def _prepare(plan: RunPlan) -> Step:
         ),
         (work / "prepared.csv",),
         exams_may_fail=True,
+        version=RECORD_FORMAT,
     )
 
 
@@ -139,7 +150,7 @@ def _train_labeler(plan: RunPlan) -> Step:
         "train_report_labeler",
         "Train the report labeler on judged mentions",
         command=_bundle("report_labeler", train, _labeler_options(plan), run_id="training"),
-        inputs=(items, *config_files_of("report_labeler", *train)),
+        inputs=(items, *config_files_of("report_labeler", *train), *shipped_encoder()),
         outputs=(plan.work / "report_labeler" / "model.pt",),
     )
 

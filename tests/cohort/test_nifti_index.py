@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from petct_ext.cohort.nifti_index import index_nifti_pairs
+from petct_ext.cohort.series_files import read_series_files
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
 from petct_ext.tables.schemas import EXAMS, IDENTIFIERS, SERIES, read_table
@@ -70,10 +71,10 @@ def test_files_of_a_series_are_the_volume_and_what_the_manifest_says(
     manifest: Path, tmp_path: Path
 ) -> None:
     exams = index_nifti_pairs(manifest, tmp_path / "work", salt=SALT)
-    index = read_json(tmp_path / "work" / "private" / "series_files.json")
+    files = read_series_files(tmp_path / "work")
     by_dose = exams.set_index(exams.injected_dose_bq.notna())
-    pet, facts = (Path(index["dicom"]) / f for f in index["files"][by_dose.pet_series[True]])
-    (ct,) = (Path(index["dicom"]) / f for f in index["files"][by_dose.ct_series[True]])
+    pet, facts = files[by_dose.pet_series[True]]
+    (ct,) = files[by_dose.ct_series[True]]
     assert (pet.name, ct.name) == ("SUV.nii.gz", "CT.nii.gz")
     assert pet.is_file()
     assert ct.is_file()
