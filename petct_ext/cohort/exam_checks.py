@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from petct_ext.dicom.checking.check import Check, CheckState, read_checks
+from petct_ext.dicom.checking.check import Check, CheckState, accepted_names, read_checks
 from petct_ext.dicom.volumes.exam_record import RECORD
 from petct_ext.errors import InputDataError
 from petct_ext.files import read_json
@@ -86,7 +86,7 @@ def checked_exam(
         )
     try:
         checks = {check.name: check for check in [*read_checks(record), *more]}
-        accepted = tuple(map(str, record["parameters"].get("accepted", ())))
+        accepted = tuple(accepted_names(map(str, record["parameters"].get("accepted", ()))))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise InputDataError(
             f"the checks in {RECORD} are damaged; run scripts/prepare_exams.py --verify."

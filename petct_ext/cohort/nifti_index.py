@@ -19,7 +19,12 @@ import pandas as pd
 from nibabel.affines import voxel_sizes
 
 from petct_ext.cohort.index import ExamIndex, write_index
-from petct_ext.dicom.files.identity import Pseudonyms, without_dates
+from petct_ext.dicom.files.identity import (
+    Pseudonyms,
+    identity_words,
+    without_dates,
+    without_identity,
+)
 from petct_ext.dicom.volumes.nifti_pairs import NEEDED_FOR_SUV, volume_file_grid, volume_files
 from petct_ext.dicom.volumes.resampling import Grid
 from petct_ext.dicom.volumes.value_ranges import VolumeUnits
@@ -167,13 +172,18 @@ def _exam_row(
         "ct_series": series["ct"],
         "sex": row["sex"],
         **{name: row[name] for name in _NUMBERS},
-        **{name: _description(row[name], identifiers) for name in _DESCRIPTIONS},
+        **{name: _description(row[name], row, identifiers) for name in _DESCRIPTIONS},
         "uptake_min": None if uptake_s is None else round(uptake_s / 60, 1),
         "notes": "pair of volume files; its manifest says that PET and CT belong together",
     }
 
 
-def _description(text: str | None, identifiers: Mapping[str, Any]) -> str | None:
+def _description(
+    text: str | None, row: Mapping[str, Any], identifiers: Mapping[str, Any]
+) -> str | None:
+    if text is not None:
+        codes = [row["patient_id"], row["study_id"]]
+        text = without_identity(text, identity_words(codes, codes, ""))
     has_true_dates = identifiers["date_shift_days"] is None
     return text if text is None or has_true_dates else without_dates(text)
 

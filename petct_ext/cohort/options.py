@@ -31,5 +31,7 @@ def add_review_options(parser: argparse.ArgumentParser) -> None:
         "--suv-overrides", type=Path, help="values that headers lack or have wrong, CSV"
     )
     parser.add_argument(
-        "--accept", type=Path, help="implausible findings that were looked at, CSV: exam_id, check"
+        "--accept",
+        type=Path,
+        help="findings that were looked at and are accepted, CSV: exam_id, check, value",
     )

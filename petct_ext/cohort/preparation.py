@@ -144,7 +144,7 @@ def read_suv_overrides(path: Path) -> dict[str, SuvOverrides]:
 
 
 def read_accepted(path: Path) -> dict[str, list[str]]:
-    """Reads which implausible findings a person has accepted, by exam.
+    """Reads which implausible findings a person has accepted, ``name=value``, by exam.
 
     Args:
         path: CSV table of the schema ACCEPTED.
@@ -154,7 +154,10 @@ def read_accepted(path: Path) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for row in read_table(path, ACCEPTED).to_dict("records"):
-        found.setdefault(str(row["exam_id"]), []).append(str(row["check"]))
+        value = row.get("value", "")
+        is_given = value != "" and not pd.isna(value)
+        one = f"{row['check']}={float(value):.6g}" if is_given else str(row["check"])
+        found.setdefault(str(row["exam_id"]), []).append(one)
     return found
 
 

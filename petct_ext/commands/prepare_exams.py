@@ -8,8 +8,8 @@ skipped unless their DICOM files, the parameters or (--verify) the volumes have 
 --suv-overrides FILE.csv supplies what headers lack: exam_id and any of weight_kg, height_m,
 injected_dose_bq, half_life_s, injection_time (HH:MM:SS) and suv_bw_factor (g/mL per unit of the
 rescaled PET). --accept FILE.csv lets exams pass whose implausible values someone has looked at:
-exam_id and check, as the reason names it. --cluster slurm divides the exams into --jobs jobs by
-submitit (pip install 'petct_ext[slurm]'); tables and volumes are the same.
+exam_id, check and value, as the reason names them. --cluster slurm divides the exams into --jobs
+jobs by submitit (pip install 'petct_ext[slurm]'); tables and volumes are the same.
 
 Example:
     python scripts/prepare_exams.py --work runs/mine

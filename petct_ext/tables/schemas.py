@@ -175,6 +175,7 @@ ACCEPTED = _schema(
     key=("exam_id", "check"),
     exam_id=_TEXT,
     check=_TEXT,  # name of the check, as the reason in prepared.csv gives it
+    value=_MAYBE_NUMBER,  # what it has found, as the reason gives it; another value asks again
     reason=_MAYBE_TEXT,
 )
 """Implausible findings that a person has looked at and accepts, one row per exam and check."""

@@ -8,14 +8,23 @@ exam into ``exam.json``, ``prepared.csv`` and the quality page).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from petct_ext.errors import InputDataError
+from petct_ext.errors import InputDataError, did_you_mean
 
-__all__ = ["Check", "CheckState", "find_problems", "read_checks", "require_acceptable"]
+__all__ = [
+    "Check",
+    "CheckState",
+    "accepted_names",
+    "find_problems",
+    "read_checks",
+    "require_acceptable",
+]
+
+_SAME_VALUE = 0.005  # the message gives four digits
 
 
 class CheckState(StrEnum):
@@ -70,25 +79,58 @@ def find_problems(checks: Sequence[Check]) -> list[str]:
     return [check.text for check in checks if check.state is CheckState.NOT_FINE]
 
 
+def accepted_names(accepted: Iterable[str]) -> list[str]:
+    """Returns the names of accepted checks, without their values."""
+    return [one.partition("=")[0] for one in accepted]
+
+
 def require_acceptable(checks: Sequence[Check], accepted: Collection[str]) -> None:
     """Refuses an exam with a hard finding that nobody has accepted.
 
+    An acceptance holds for the value that a person has seen: if the exam changes, so that another
+    value is found, it is asked for again.
+
     Args:
         checks: all checks of the exam.
-        accepted: names of checks whose findings a person has accepted for this exam.
+        accepted: ``name=value`` of checks whose findings a person has accepted for this exam, or
+            ``name`` for a check without a value.
 
     Raises:
-        InputDataError: names every such finding, its values, and how to go on.
+        InputDataError: names every such finding, its values, and how to go on; or an accepted name
+            that is not a check.
     """
+    known = {check.name for check in checks}
+    for name in accepted_names(accepted):
+        if name not in known:
+            raise InputDataError(
+                f"the table of --accept names {name!r}, which is not a check of this exam."
+                f"{did_you_mean(name, known)}"
+            )
     hard = [
         check
         for check in checks
-        if check.state is CheckState.NOT_FINE and check.is_hard and check.name not in accepted
+        if check.state is CheckState.NOT_FINE
+        and check.is_hard
+        and not any(_is_same(check, one) for one in accepted)
     ]
     if hard:
         found = "; ".join(check.text for check in hard)
-        names = ", ".join(check.name for check in hard)
+        rows = ", ".join(_row(check) for check in hard)
         raise InputDataError(
             f"implausible: {found}. Correct the cause (values of the header also by "
-            f"--suv-overrides), or accept it for this exam in a table of --accept (check: {names})."
+            f"--suv-overrides), or accept it for this exam in a table of --accept ({rows})."
         )
+
+
+def _row(check: Check) -> str:
+    value = "" if check.value is None else f", value: {check.value:.4g}"
+    return f"check: {check.name}{value}"
+
+
+def _is_same(check: Check, accepted: str) -> bool:
+    name, _, value = accepted.partition("=")
+    if name != check.name:
+        return False
+    if check.value is None:
+        return not value
+    return bool(value) and math.isclose(float(value), check.value, rel_tol=_SAME_VALUE)

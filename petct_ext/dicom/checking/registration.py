@@ -20,6 +20,7 @@ Registration: TypeAlias = Literal["stated", "assumed", "unknown"]
 
 _NAME = "frame_of_reference"
 _ANOTHER = "the CT has another frame of reference (0020,0052) than the PET"
+_LARGEST_SHIFT_MM = 10.0  # of any axis: a voxel of the search. Here nobody says that they match
 _REMEDY = (
     "if they are registered, say so by scripts/index_exams.py --assume-registered or accept it"
 )
@@ -51,7 +52,10 @@ def registration_check(
         )
         return Check(_NAME, CheckState.NOT_FINE, text, is_hard=True)
     found = measure_alignment(pet, ct, spacing_mm)
-    if found.state is CheckState.FINE:
+    off_mm = max(map(abs, found.shift_mm))
+    if found.state is CheckState.FINE and off_mm <= _LARGEST_SHIFT_MM:
         return Check(_NAME, CheckState.FINE, f"{_ANOTHER}, but they agree: {found.text}")
-    text = f"{_ANOTHER}, and their alignment is {found.state}: {found.text}; {_REMEDY}"
+    is_close = found.state is CheckState.FINE
+    state = f"{off_mm:.0f} mm off" if is_close else str(found.state)
+    text = f"{_ANOTHER}, and their alignment is {state}: {found.text}; {_REMEDY}"
     return Check(_NAME, CheckState.NOT_FINE, text, is_hard=True)

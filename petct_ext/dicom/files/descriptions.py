@@ -19,13 +19,14 @@ _UNCORRECTED = (
 )
 _CORRECTED = r"ac|mac|ctac|acct|attn|atten\w*[ _-]*corr\w*|corr|corrected"
 _PLAIN = (
-    r"(?:no|non|without|w/?o|ohne|pre|sans|sin)[ _-]*(?:iv[ _-]*|i\.v\.[ _-]*)?"
+    r"(?:no|non|without|w/?o|ohne|pre|sans|sin)[ _-]*(?:(?:oral|iv|i\.v\.|or|and|po)[ _-]*)*"
     r"(?:contrast\w*|kontrast\w*|km|ce|enhanced|enhancement)|"
+    r"(?:contrast\w*|kontrast\w*|km)[ _:=-]*(?:none|no|free|frei|nein)|"
     r"nativ|native|plain|unenhanced|noncontrast|nonenhanced|low[ _-]?dose|ldct|ncct|c-"
 )
 _CONTRAST = (
-    r"contrast\w*|kontrast\w*|km|ce|cect|cemdct|enhanced|venous|portal\w*|arterial|c\+|"
-    r"omnipaque|ultravist|iomeron|imeron|visipaque|isovue|accupaque|xenetix|optiray|iopamiro"
+    r"contrast\w*|kontrast\w*|km|iv[ _-]*con\w*|pv[ _-]*phase|ce|cect|"
+    r"cemdct|enhanced|venous|portal\w*|arterial|c\+|omnipaque|ultravist|iomeron|imeron|visipaque|isovue|accupaque|xenetix|optiray|iopamiro"
 )
 DESCRIPTION_FACTS: Final = {
     "report": r"dose[ _-]?(?:report|info|record|summary)|patient[ _-]?protocol|protocol[ _-]?page",

@@ -22,7 +22,12 @@ from pydicom.errors import InvalidDicomError
 
 from petct_ext.dicom.files.descriptions import description_facts
 from petct_ext.dicom.files.element_scan import scan_elements
-from petct_ext.dicom.files.identity import identity_words, without_identity
+from petct_ext.dicom.files.identity import (
+    IDENTITY_CODES,
+    IDENTITY_NAMES,
+    header_identity,
+    without_identity,
+)
 from petct_ext.dicom.series.enhanced import flat_header, frame_positions, is_enhanced
 from petct_ext.errors import own_fault
 
@@ -45,6 +50,15 @@ _WINDOW_BYTES = 65_536  # headers of PET and CT slices take 3 to 20 KB
 _MOST_KNOWN = 2_000  # some 10 MB
 
 _TEXTS = ("StudyDescription", "SeriesDescription")
+# Typed or configured texts that go into tables, unless they hold the patient's identity.
+_OTHER_TEXTS = (
+    "ReconstructionMethod",
+    "ConvolutionKernel",
+    "ContrastBolusAgent",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "Tracer",
+)
 _KEPT = (
     "SOPClassUID",
     "StudyInstanceUID",
@@ -91,15 +105,20 @@ _OF_ONE_SLICE = (
     "AcquisitionDateTime",
     "ImagePositionPatient",
 )
-_NAMES = ("PatientName", "OtherPatientNames", "PatientMotherBirthName", "ReferringPhysicianName")
-_CODES = ("PatientID", "OtherPatientIDs", "AccessionNumber")
 _SEQUENCES = (
     "RadiopharmaceuticalInformationSequence",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )
 
-_KEYWORDS = (*_KEPT, *_OF_ONE_SLICE, *_NAMES, *_CODES, "PatientBirthDate", *_SEQUENCES)
+_KEYWORDS = (
+    *_KEPT,
+    *_OF_ONE_SLICE,
+    *IDENTITY_NAMES,
+    *IDENTITY_CODES,
+    "PatientBirthDate",
+    *_SEQUENCES,
+)
 _READ_TAGS: list[Any] = list(dict.fromkeys(_KEYWORDS))
 
 
@@ -290,20 +309,17 @@ def _header(
 
 def _values(dataset: pydicom.Dataset) -> dict[str, str]:
     values = {key: text for key in _KEPT if (text := _text(dataset, key))}
-    words = identity_words(
-        [_text(dataset, key) for key in _NAMES],
-        [_text(dataset, key) for key in _CODES],
-        _text(dataset, "PatientBirthDate"),
-    )
+    words = header_identity(dataset)
     # Rules of the choice read what the raw text says; only what is kept is scrubbed.
     if facts := description_facts(values.get("SeriesDescription", "")):
         values["DescriptionFacts"] = "\\".join(facts)
-    for key in _TEXTS:
+    values |= _tracer(dataset)
+    for key in (*_TEXTS, *_OTHER_TEXTS):
         if key in values:
             values[key] = without_identity(values[key], words)
     if "PatientAge" not in values and (age := _age(dataset)):
         values["PatientAge"] = age
-    return values | _tracer(dataset)
+    return values
 
 
 def _age(dataset: pydicom.Dataset) -> str:

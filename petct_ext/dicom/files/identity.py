@@ -15,14 +15,20 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import pydicom
 
 from petct_ext.errors import InputDataError
 from petct_ext.files import write_text
 
 __all__ = [
+    "IDENTITY_CODES",
+    "IDENTITY_NAMES",
     "REMOVED",
     "Pseudonyms",
     "date_shift_days",
+    "header_identity",
     "identity_words",
     "load_or_make_salt",
     "pseudonym",
@@ -160,6 +166,37 @@ def identity_words(names: Iterable[str], codes: Iterable[str], birth_date: str) 
         year, month, day = birth_date[:4], birth_date[4:6], birth_date[6:]
         words |= {year + month + day, day + month + year, month + day + year}
     return frozenset(w for w in words if len(w) >= 2)
+
+
+IDENTITY_NAMES: Final = (
+    "PatientName",
+    "OtherPatientNames",
+    "PatientMotherBirthName",
+    "ReferringPhysicianName",
+)
+"""Elements that hold names of persons."""
+
+IDENTITY_CODES: Final = ("PatientID", "OtherPatientIDs", "AccessionNumber")
+"""Elements that hold numbers of a patient."""
+
+
+def header_identity(header: pydicom.Dataset) -> frozenset[str]:
+    """Returns the words of a header that must not stand in a free text."""
+    return identity_words(
+        [_element(header, key) for key in IDENTITY_NAMES],
+        [_element(header, key) for key in IDENTITY_CODES],
+        _element(header, "PatientBirthDate"),
+    )
+
+
+def _element(header: pydicom.Dataset, keyword: str) -> str:
+    try:
+        value = header.get(keyword)
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return ""
+    if isinstance(value, pydicom.multival.MultiValue | list | tuple):
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value).strip("\0 ")
 
 
 def without_identity(text: str, words: frozenset[str]) -> str:

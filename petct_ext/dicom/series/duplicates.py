@@ -22,7 +22,8 @@ def duplicates(series: Sequence[Series], pixels: SeriesPixels | None = None) -> 
         pixels: reads their pixels; None finds those that share an instance only.
 
     Returns:
-        The reason for every series that repeats another one, by key.
+        The reason for every series that repeats another one, by key. If copies of a PET differ in
+        what decides the SUV, nobody but a person knows the right one, and both are left out.
     """
     instances: set[str] = set()
     alike: dict[object, list[Series]] = {}
@@ -32,8 +33,13 @@ def duplicates(series: Sequence[Series], pixels: SeriesPixels | None = None) -> 
         rivals = alike.setdefault(_look(one), [])
         if own & instances:
             found[one.key] = "left out: duplicate of another series (shared SOP Instance UIDs)"
-        elif pixels and any(pixels.are_same(rival, one) for rival in rivals):
+        elif pixels and (same := [rival for rival in rivals if pixels.are_same(rival, one)]):
             found[one.key] = "left out: duplicate of another series (same pixels)"
+            if one.first.text("Modality") == "PT" and (
+                elements := pixels.suv_difference(same[0], one)
+            ):
+                why = f"left out: two copies of this PET differ in {elements}; keep the right one"
+                found[one.key] = found[same[0].key] = why
         else:
             instances |= own
             rivals.append(one)

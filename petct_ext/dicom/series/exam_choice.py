@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -136,7 +136,24 @@ def _without_pet(study: Study, min_slices: int) -> ExamChoice:
 
 
 def _choose(study: Study, companions: Sequence[Study], rules: _Rules) -> ExamChoice:
-    reasons = {s.key: unfit_reason(s, rules.min_slices) for s in study.series}
+    """Chooses the best PET; if no CT covers it, the best of the others that has one."""
+    first = _choose_of(study, companions, rules, without={})
+    tried: dict[str, str] = {}
+    choice = first
+    while choice.problem and choice.pet is not None:
+        tried[choice.pet.key] = f"left out: {choice.problem}, another PET has one that covers it"
+        choice = _choose_of(study, companions, rules, without=tried)
+        if choice.pet is not None and not choice.problem:
+            choice.notes.append("a PET that shows more has no CT that covers it")
+            return choice
+    return first
+
+
+def _choose_of(
+    study: Study, companions: Sequence[Study], rules: _Rules, *, without: Mapping[str, str]
+) -> ExamChoice:
+    """Chooses among the series that are not given up with a reason, by key."""
+    reasons = {s.key: unfit_reason(s, rules.min_slices) for s in study.series} | dict(without)
     choice = ExamChoice(study, reasons=reasons)
     choice.problem = _identity_problem(study)
     fit = [s for s in study.series if not choice.reasons[s.key]]
@@ -163,14 +180,18 @@ def _pair(choice: ExamChoice, pet: Series, companions: Sequence[Study], rules: _
         best, reasons, decided = choose_ct(own, pet, rules.wishes)
         choice.reasons |= reasons
         choice.rules |= decided
-    if best is None or coverage(best, pet) < SMALLEST_COVERAGE:
+    if best is None or coverage(best, pet) < SMALLEST_COVERAGE or not _share_frame(best, pet):
         elsewhere = _companion_ct(companions, pet, rules)
-        if elsewhere is not None:
+        is_better = best is None or coverage(best, pet) < SMALLEST_COVERAGE
+        if elsewhere is not None and (is_better or _share_frame(elsewhere, pet)):
             if best is not None:
-                choice.reasons[best.key] = (
-                    f"left out: covers {coverage(best, pet):.0%} of the PET, a CT of another study "
-                    "of the patient covers more"
+                why = (
+                    f"covers {coverage(best, pet):.0%} of the PET, a CT of another study of the "
+                    "patient covers more"
+                    if is_better
+                    else "in another frame of reference, a CT of another study shares the PET's"
                 )
+                choice.reasons[best.key] = f"left out: {why}"
             choice.borrowed = best = elsewhere
             choice.notes.append("the CT stands in another study of the same patient")
     choice.ct = best
@@ -181,12 +202,16 @@ def _pair(choice: ExamChoice, pet: Series, companions: Sequence[Study], rules: _
         )
         return
     share = coverage(best, pet)
-    is_same = frame_of_reference(best) == frame_of_reference(pet) != ""
+    is_same = _share_frame(best, pet)
     other = ASSUMED_REGISTERED if rules.assume_registered else ANOTHER_FRAME
     choice.ct_match = FRAME_OF_REFERENCE if is_same else other
     choice.reasons[best.key] = f"chosen: CT {_description(best, pet, is_same)}"
     if share < SMALLEST_COVERAGE:
         choice.problem = f"has a CT that covers {share:.0%} of the PET"
+
+
+def _share_frame(ct: Series, pet: Series) -> bool:
+    return frame_of_reference(ct) == frame_of_reference(pet) != ""
 
 
 def _same_session(choice: ExamChoice, cts: Sequence[Series], pet: Series) -> list[Series]:
@@ -218,7 +243,8 @@ def _companion_ct(companions: Sequence[Study], pet: Series, rules: _Rules) -> Se
 
 
 def _is_known_session(ct: Series, pet: Series) -> bool:
-    if ct.started is None or pet.started is None:
+    has_days = ct.first.text("StudyDate") and pet.first.text("StudyDate")
+    if ct.started is None or pet.started is None or not has_days:
         return frame_of_reference(ct) == frame_of_reference(pet) != ""
     return not is_of_another_day(ct, pet)
 

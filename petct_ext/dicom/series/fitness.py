@@ -166,10 +166,8 @@ def _projection(series: Series) -> str:
     return ""
 
 
-def _scattered(series: Series) -> str:
-    if not series.scattered:
-        return ""
-    return f"its slices differ in {series.scattered}, which must be one in a stack; export it again"
+def _fault(series: Series) -> str:
+    return series.fault
 
 
 def _geometry(series: Series) -> str:
@@ -220,7 +218,7 @@ _CHECKS: tuple[Callable[[Series], str], ...] = (
     _color,
     _localizer,
     _projection,
-    _scattered,
+    _fault,
     _geometry,
     _uncorrected,
     _repeated,

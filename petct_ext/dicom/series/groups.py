@@ -29,9 +29,11 @@ _OF_ONE_STACK = (
     "SamplesPerPixel",
     "ConvolutionKernel",
     "ReconstructionMethod",
-    "CorrectedImage",
     "Units",
 )
+_SUV_VALUES = ("PatientWeight", "PatientSize", "PatientSex", "DecayCorrection", "InjectedDoseBq")
+_ANY_DAY = "19000101"
+_FRAME = "FrameOfReferenceUID"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +48,8 @@ class Series:
         extent_mm: lowest and highest slice position along the patient's z axis; None if unknown.
         started: when the first slice was acquired, else the series' own time; None if unknown.
         notes: what was peculiar about the files.
-        scattered: elements that differ from slice to slice though a stack has one value of them;
-            such a series is kept in one piece, to be refused by that name.
+        fault: why the series cannot be a stack although its slices could: an element that differs
+            from slice to slice, or copies of a slice that contradict each other.
     """
 
     key: str
@@ -57,7 +59,7 @@ class Series:
     extent_mm: tuple[float, float] | None
     started: datetime | None
     notes: tuple[str, ...] = ()
-    scattered: str = ""
+    fault: str = ""
 
     @property
     def first(self) -> FileHeader:
@@ -126,17 +128,23 @@ def image_normal(header: FileHeader) -> tuple[float, float, float] | None:
 
 
 def _parts(uid: str, files: Sequence[FileHeader]) -> list[Series]:
-    files, num_copies = _without_copies(files)
+    files, num_copies, contradiction = _without_copies(files)
     directions = _direction_groups(files)
     groups: dict[tuple[str, ...], list[FileHeader]] = defaultdict(list)
     for header in files:
         groups[tuple(_stack_of(header, directions).values())].append(header)
     notes = [f"{num_copies} repeated file(s) ignored"] if num_copies else []
-    if len(groups) == 1:
-        return [_series(uid, files, tuple(notes))]
+    if len(groups) == 1 or contradiction:
+        return [_series(uid, files, tuple(notes), fault=contradiction)]
     elements = _differing(files, directions)
-    if len(groups) > max(_MOST_PARTS, len(files) // 2):
-        return [_series(uid, files, tuple(notes), scattered=elements)]
+    # Slices that differ in their frame of reference alone would pass for parts of one body each.
+    alike = {
+        tuple(v for n, v in _stack_of(f[0], directions).items() if n != _FRAME)
+        for f in groups.values()
+    }
+    if len(groups) > max(_MOST_PARTS, len(files) // 2) or len(alike) < len(groups):
+        fault = f"its slices differ in {elements}, which must be one in a stack; export it again"
+        return [_series(uid, files, tuple(notes), fault=fault)]
     notes.append(f"mixed series, split into {len(groups)} parts by {elements}")
     # By content, not by UID: the number of a part must not depend on who exported it.
     ordered = [groups[stack] for stack in sorted(groups, key=lambda s: (-len(groups[s]), s))]
@@ -151,12 +159,25 @@ def _differing(files: Sequence[FileHeader], directions: dict[str, int]) -> str:
     return ", ".join(element_name(name) for name in found)
 
 
-def _without_copies(files: Sequence[FileHeader]) -> tuple[list[FileHeader], int]:
-    """Keeps one file of each SOP instance; equal UIDs at different positions are two instances."""
+def _without_copies(files: Sequence[FileHeader]) -> tuple[list[FileHeader], int, str]:
+    """Keeps one file of each SOP instance; equal UIDs at different positions are two instances.
+
+    Returns:
+        The files, the number of copies, and what copies of one slice say against each other.
+    """
     kept: dict[tuple[object, ...], FileHeader] = {}
+    differing: dict[str, None] = {}
     for header in sorted(files, key=_path):
-        kept.setdefault((header.instance or header.path, header.positions), header)
-    return list(kept.values()), len(files) - len(kept)
+        first = kept.setdefault((header.instance or header.path, header.positions), header)
+        if first.values is not header.values:
+            compared = (*_SUV_VALUES, *_OF_ONE_STACK)
+            differing |= dict.fromkeys(n for n in compared if first.text(n) != header.text(n))
+    names = ", ".join(
+        "Radionuclide Total Dose (0018,1074)" if n == "InjectedDoseBq" else element_name(n)
+        for n in differing
+    )
+    why = f"copies of its slices differ in {names}; keep the right ones" if names else ""
+    return list(kept.values()), len(files) - len(kept), why
 
 
 def _path(header: FileHeader) -> str:
@@ -189,6 +210,8 @@ def _stack_of(header: FileHeader, directions: dict[str, int]) -> dict[str, str]:
     spacing = header.vector("PixelSpacing", 2)
     return {
         **{name: header.text(name) for name in _OF_ONE_STACK},
+        "CorrectedImage": "\\".join(sorted(header.text("CorrectedImage").upper().split("\\"))),
+        "SeriesDescription": str(header.says("uncorrected")),
         "ImageOrientationPatient": str(directions[header.text("ImageOrientationPatient")]),
         "PixelSpacing": str(tuple(round(v, 3) for v in spacing) if spacing else None),
         "ImageType": str("LOCALIZER" in header.text("ImageType").upper()),
@@ -196,7 +219,7 @@ def _stack_of(header: FileHeader, directions: dict[str, int]) -> dict[str, str]:
 
 
 def _series(
-    key: str, files: Sequence[FileHeader], notes: tuple[str, ...], *, scattered: str = ""
+    key: str, files: Sequence[FileHeader], notes: tuple[str, ...], *, fault: str = ""
 ) -> Series:
     positions = [p for f in files for p in f.positions]
     normal = image_normal(files[0]) or (0.0, 0.0, 1.0)
@@ -214,15 +237,18 @@ def _series(
         (min(heights), max(heights)) if heights else None,
         _started(files),
         notes,
-        scattered,
+        fault,
     )
 
 
 def _started(files: Sequence[FileHeader]) -> datetime | None:
-    acquired = [m for f in {f.acquired for f in files} if (m := _moment(f)) is not None]
-    if acquired:
-        return min(acquired)
-    return _moment(f"{files[0].text('SeriesDate')} {files[0].text('SeriesTime')}")
+    """Returns when the first slice was acquired; without any date by times of day alone."""
+    stamps = {f.acquired for f in files}
+    own = f"{files[0].text('SeriesDate')} {files[0].text('SeriesTime')}"
+    if not any(stamp.partition(" ")[0] for stamp in (*stamps, own)):
+        stamps, own = {f"{_ANY_DAY}{stamp}" for stamp in stamps}, f"{_ANY_DAY}{own}"
+    acquired = [m for stamp in stamps if (m := _moment(stamp)) is not None]
+    return min(acquired) if acquired else _moment(own)
 
 
 def _moment(text: str) -> datetime | None:

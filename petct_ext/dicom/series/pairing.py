@@ -328,8 +328,14 @@ def _drop_method(rivals: Sequence[Series]) -> dict[str, str]:
 
 def _drop_narrow_filter(rivals: Sequence[Series]) -> dict[str, str]:
     widths = {s.key: width for s in rivals if (width := filter_mm(s)) is not None}
-    kept = {key for key, width in widths.items() if width == max(widths.values())}
-    return _others(rivals, kept, "another reconstruction has the wider filter (0018,1210)")
+    widest = max(widths.values(), default=0.0)
+    if widest == 0.0 and len(widths) < len(rivals):  # none against one of unknown width
+        return {}
+    kept = {key for key, width in widths.items() if width == widest}
+    wider = "another reconstruction has the wider filter (0018,1210)"
+    unknown = "the width of its filter (0018,1210) is not stated"
+    dropped = _others(rivals, kept, wider)
+    return {key: wider if key in widths else unknown for key in dropped}
 
 
 def _drop_coarse(rivals: Sequence[Series]) -> dict[str, str]:

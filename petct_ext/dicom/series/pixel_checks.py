@@ -6,7 +6,7 @@ decoded, and judged together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pydicom
@@ -40,6 +40,8 @@ class _SliceCounts:
     isolated: int = 0  # near the top with a neighbor near zero
     contradiction: str = ""
     at_limit: int = 0
+    top: int = 0  # largest stored value
+    at_top: int = 0  # voxels that hold it; 0 if the slice is constant
     below_air: int = 0
 
 
@@ -73,7 +75,10 @@ class PixelCounts:
                 0.0, below_air=_count_below_air(stored, slope, intercept)
             )
         elif self.modality == "PT":
-            self.slices[number] = _count_pet(stored, header, slope=abs(slope))
+            counts = _count_pet(stored, header, slope=abs(slope))
+            top = int(stored.max())
+            at_top = int((stored == top).sum()) if top > int(stored.min()) else 0
+            self.slices[number] = replace(counts, top=top, at_top=at_top)
 
     def checks(self) -> list[Check]:
         """Judges the slices that were counted.
@@ -127,7 +132,17 @@ class PixelCounts:
                 "cut off, and SUVmax is too low"
             )
             return Check(name, CheckState.NOT_FINE, text, value=mean, unit="voxels a slice")
-        text = "no plateau at the largest value that can be stored"
+        top = max(one.top for one in self.slices.values())
+        plateaus = [one.at_top for one in self.slices.values() if one.top == top]
+        mean = sum(plateaus) / len(plateaus)
+        if mean > _MOST_AT_LIMIT:
+            text = (
+                f"{sum(plateaus)} voxels in {len(plateaus)} PET slices hold the same largest value "
+                f"({mean:.0f} a slice, more than {_MOST_AT_LIMIT:g}): the hottest seem to be cut "
+                "off, and SUVmax is too low"
+            )
+            return Check(name, CheckState.NOT_FINE, text, value=mean, unit="voxels a slice")
+        text = "no plateau at the largest value"
         return Check(name, CheckState.FINE, text, value=mean, unit="voxels a slice")
 
     def _air_check(self) -> Check:

@@ -10,14 +10,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 
 from petct_ext.dicom.files.decoding import StoredFrames
 from petct_ext.dicom.files.headers import FileHeader, quiet_pydicom
 from petct_ext.dicom.files.slice_file import SliceReader, decimal_numbers
 from petct_ext.dicom.series.groups import Series
+from petct_ext.dicom.suv.audit import element_name
 from petct_ext.errors import InputDataError
 
-__all__ = ["SeriesPixels"]
+__all__ = ["SUV_ELEMENTS", "SeriesPixels"]
+
+SUV_ELEMENTS = (
+    "PatientWeight",
+    "PatientSize",
+    "PatientSex",
+    "Units",
+    "SUVType",
+    "DecayCorrection",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "FrameReferenceTime",
+    "DecayFactor",
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)
+"""Elements that decide an SUV. Copies of a PET that differ in one are a contradiction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +62,18 @@ class SeriesPixels:
             return False
         pairs = zip(_by_place(one), _by_place(other), strict=True)
         return all(self._values(a) == self._values(b) is not None for a, b in pairs)
+
+    def suv_difference(self, one: Series, other: Series) -> str:
+        """Returns names of elements that decide an SUV and differ in copies of one PET."""
+        with quiet_pydicom():
+            first, second = (
+                SliceReader().read(self.root / _by_place(s)[0].path).header for s in (one, other)
+            )
+            return ", ".join(
+                element_name(keyword)
+                for keyword in SUV_ELEMENTS
+                if _stated(first, keyword) != _stated(second, keyword)
+            )
 
     def digest(self, series: Series) -> str:
         """Returns a number, as text, that depends on the values of the middle slice alone.
@@ -71,6 +105,13 @@ class SeriesPixels:
         except InputDataError:
             return None
         return digest.hexdigest()
+
+
+def _stated(header: pydicom.Dataset, keyword: str) -> str:
+    if not keyword.startswith("Radio"):
+        return str(header.get(keyword) or "")
+    items = header.get("RadiopharmaceuticalInformationSequence") or []
+    return "\\".join(str(item.get(keyword) or "") for item in items)
 
 
 def _by_place(series: Series) -> list[FileHeader]:

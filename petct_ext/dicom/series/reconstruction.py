@@ -30,10 +30,10 @@ __all__ = [
 # In order of preference; the first pattern that is found in Reconstruction Method names the kind,
 # so that what is special (PSF) is looked for before what it is built on (OSEM).
 _METHODS = (
-    (3, r"Q\W?CLEAR|QCFX|BSREM|AICE|HYPER|DPR|PENALI[SZ]ED|DEEP"),
-    (2, r"PSF|TRUE\W?X|SHARP|VPFX\W?S|PRR|HD"),
+    (3, r"Q\W?CLEAR|QCFX|BSREM|AICE|HYPER|DPR|PENALI[SZ]ED|DEEP|PRECISION\W?DL"),
+    (2, r"PSF|TRUE\W?X|SHARP|VPFX\W?S|VPHD\W?S|PRR|HD\W?PET|ULTRA\W?HD"),
     (4, r"FBP|3D\W?RP|KINAHAN|BACK\W?PROJ|DIFT|2D\W?FILT"),
-    (0, r"OS\W?EM|ML\W?EM|VPFX|VUE|RAMLA|BLOB|ITERAT|3D\W?IR|(?<![A-Z])IR(?![A-Z])|TOF"),
+    (0, r"OS\W?EM|ML\W?EM|VPFX|VPHD|VUE|RAMLA|BLOB|ITERAT|3D\W?IR|(?<![A-Z])IR(?![A-Z])|TOF"),
 )
 _UNKNOWN_METHOD = 5  # a method that is named goes before one that is not
 
@@ -88,7 +88,7 @@ def parse_preference(text: str) -> Preference:
         >>> parse_preference("CT:ConvolutionKernel=B30f").modality
         'CT'
     """
-    match = re.fullmatch(r"(?:(PT|CT):)?(?:(\w+)=)?(.*)", text.strip())
+    match = re.fullmatch(r"(?:((?i:PT|CT)):)?(?:(\w+)=)?(.*)", text.strip())
     if match is None or not match[3].strip():
         raise InputDataError(
             f"--prefer {text!r} is empty; give KEYWORD=TEXT, e.g. ReconstructionMethod=OSEM."
@@ -100,7 +100,7 @@ def parse_preference(text: str) -> Preference:
             f"--prefer {text!r}: {keyword!r} is none of {', '.join(PREFERABLE)}."
             f"{did_you_mean(keyword, PREFERABLE)}"
         )
-    return Preference(modality or "PT", keyword, wanted.strip())
+    return Preference((modality or "PT").upper(), keyword, wanted.strip())
 
 
 def method_rank(series: Series) -> int:
@@ -118,10 +118,12 @@ def filter_mm(series: Series) -> float | None:
     Returns:
         Full width at half maximum; 0 for none ("All-pass"); None if the element does not tell.
     """
-    kernel = series.first.text("ConvolutionKernel").split("\\")[0].upper()
+    kernel = series.first.text("ConvolutionKernel").replace("\\", " ").upper()
     if re.search(r"ALL\W?PASS|NONE|NO FILTER", kernel):
         return 0.0
-    match = re.search(r"(\d+(?:\.\d+)?)", kernel)
+    kernel = re.sub(r"\b[123]\W?D\b", " ", kernel)  # dimensions of the filter
+    number = r"(\d+(?:\.\d+)?)"
+    match = re.search(rf"{number}\s*MM", kernel) or re.search(number, kernel)
     return float(match[1]) if match else None
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import pydicom
 
 from petct_ext.arrays import Floats
-from petct_ext.dicom.files.header_values import common_text
+from petct_ext.dicom.files.header_values import common_text, numbers
+from petct_ext.dicom.files.identity import header_identity
 from petct_ext.dicom.suv.arithmetic import frame_decay_correction, suv_bw_scale
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
 from petct_ext.dicom.suv.body_size import NORMALIZING_MASSES, body_weight_kg, normalizing_mass_kg
@@ -95,7 +96,7 @@ def suv_bw_factors(datasets: Sequence[pydicom.Dataset]) -> SuvFactors:
     datasets = with_assumed_day(datasets, audit)
     _require_attenuation_correction(datasets, audit)
     if any(dataset.get("RadiopharmaceuticalInformationSequence") for dataset in datasets):
-        note_tracer(injections(datasets), audit)
+        note_tracer(injections(datasets), audit, identity=header_identity(datasets[0]))
     units = common_text(datasets, "Units")
     convert = _CONVERSIONS.get(units)
     if convert is None:
@@ -230,11 +231,12 @@ def _uncorrected(
     datasets: Sequence[pydicom.Dataset], nuclide: Nuclide, *, half_life: float, audit: SuvAudit
 ) -> tuple[Floats, Floats]:
     """Returns, for each slice, the time from injection to its frame, and the decay within it."""
-    for factor in {common_text([dataset], "DecayFactor") for dataset in datasets} - {""}:
-        if abs(float(factor) - 1) > 1e-6:
+    for factor in set(numbers(datasets, "DecayFactor").tolist()):
+        if abs(factor - 1) > 1e-6:  # not for NaN, where it is missing
             raise InputDataError(
-                f"{element_name('DecayFactor')} is {factor}, but {element_name('DecayCorrection')} "
-                "is 'NONE': they contradict each other. Use the series as the scanner sent it."
+                f"{element_name('DecayFactor')} is {factor:g}, but "
+                f"{element_name('DecayCorrection')} is 'NONE': they "
+                "contradict each other. Use the series as the scanner sent it."
             )
     starts = frame_starts(datasets, audit)
     moments = sorted({moment for moment, _ in starts})

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pydicom
 
 from petct_ext.dicom.files.header_values import common_number, common_text, positive, texts
+from petct_ext.dicom.files.identity import without_identity
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
 from petct_ext.errors import InputDataError
 
@@ -199,8 +200,15 @@ def injected_dose_bq(items: Sequence[pydicom.Dataset], nuclide: Nuclide, audit: 
     return dose
 
 
-def note_tracer(items: Sequence[pydicom.Dataset], audit: SuvAudit) -> None:
+def note_tracer(
+    items: Sequence[pydicom.Dataset], audit: SuvAudit, *, identity: frozenset[str] = frozenset()
+) -> None:
     """Records the tracer, and warns if it is not FDG or not named.
+
+    Args:
+        items: of the sequence, one per slice.
+        audit: is told.
+        identity: words of the patient's identity, which a free text may hold.
 
     Raises:
         InputDataError: if the slices name different tracers.
@@ -213,6 +221,7 @@ def note_tracer(items: Sequence[pydicom.Dataset], audit: SuvAudit) -> None:
             for code in item.get("RadiopharmaceuticalCodeSequence") or []
         }
         name = min(coded, default="")
+    name = without_identity(name, identity)
     audit.element("Radiopharmaceutical", name)
     text = name.lower()
     if not name:

@@ -67,7 +67,6 @@ class Frame:
 
 
 _DAYS = (
-    "StudyDate",
     "SeriesDate",
     "AcquisitionDate",
     "AcquisitionDateTime",
@@ -81,7 +80,7 @@ _HALF_A_DAY_H = 12.0
 def with_assumed_day(
     datasets: Sequence[pydicom.Dataset], audit: SuvAudit
 ) -> Sequence[pydicom.Dataset]:
-    """Returns headers with a day, where de-identification has emptied all dates and left the times.
+    """Returns headers with a day, where de-identification has emptied dates and left the times.
 
     Times of day are enough for an SUV, since no exam takes half a day. A frame whose time of day is
     more than half a day before that of the series was acquired after midnight.
@@ -91,17 +90,16 @@ def with_assumed_day(
         audit: is told.
 
     Returns:
-        ``datasets``, if any of them has a date; else copies with Series and Acquisition Date.
+        ``datasets``, if series or acquisition have a date; else copies with Series and Acquisition
+        Date: those of the study, of the injection or of the vendor's scan start, or any day.
     """
-    items = [i for d in datasets for i in d.get("RadiopharmaceuticalInformationSequence") or []]
-    is_dated = any(any(texts(datasets, keyword)) for keyword in _DAYS) or any(
-        texts(items, "RadiopharmaceuticalStartDateTime")
-    )
+    is_dated = any(any(texts(datasets, keyword)) for keyword in _DAYS)
     if is_dated or not any(texts(datasets, "AcquisitionTime") + texts(datasets, "SeriesTime")):
         return datasets
-    audit.warn("all dates are empty: SUV was computed from times of day alone.")
-    private = vendor_scan_start(datasets)
-    day = private[2].date() if private else _ANY_DAY
+    day, where = _stated_day(datasets)
+    audit.warn(
+        f"dates of series and acquisition are empty: SUV was computed from times of day {where}."
+    )
     series = texts(datasets, "SeriesTime")
     dated = []
     for dataset, began, acquired in zip(
@@ -114,6 +112,22 @@ def with_assumed_day(
         copy.add_new("AcquisitionDate", "DA", f"{day + timedelta(days=int(is_next)):%Y%m%d}")
         dated.append(copy)
     return dated
+
+
+def _stated_day(datasets: Sequence[pydicom.Dataset]) -> tuple[date, str]:
+    """Returns the day that another element states, and which; else any day."""
+    items = [i for d in datasets for i in d.get("RadiopharmaceuticalInformationSequence") or []]
+    injected = common_text(items, "RadiopharmaceuticalStartDateTime") if items else ""
+    private = vendor_scan_start(datasets)
+    for text, name in (
+        (common_text(datasets, "StudyDate"), "StudyDate"),
+        (injected[:8], "RadiopharmaceuticalStartDateTime"),
+    ):
+        if text and (on := converted(DA, text)) is not None:
+            return date(on.year, on.month, on.day), f"on the day of {element_name(name)}"
+    if private:
+        return private[2].date(), "on the day of the vendor's scan start"
+    return _ANY_DAY, "alone"
 
 
 def _hours(text: str) -> float:

@@ -68,7 +68,7 @@ class Preparation:
         suv: ``required`` refuses a PET whose SUV cannot be computed; ``optional`` keeps it in its
             own units and says so.
         overrides: values to use instead of the header's.
-        accepted: names of checks whose hard findings a person has accepted for this exam.
+        accepted: ``name=value`` of checks whose hard findings a person has accepted for this exam.
         registration: whether PET and CT are said to lie on each other: ``stated`` by the scanner
             (one frame of reference) or the manifest, ``assumed`` by a person, or ``unknown``, so
             that it has to be measured.
@@ -126,8 +126,7 @@ def read_exam(
     uptake = resample_planes(thinned, pet.series.shape, pet.series.affine, target, outside=0.0)
     clipped = ClippedPlanes(ct.planes(), HU_RANGE)
     hu = resample_planes(clipped, ct.shape, ct.affine, target, outside=AIR_HU)
-    checks = [pet.units_check(), *pet.checks, *pet.series.checks, *ct.checks]
-    checks += [clipped.check(), negative_uptake_check(uptake)]
+    checks = [*pet.own_checks(), *ct.checks, clipped.check(), negative_uptake_check(uptake)]
     largest = _require_plausible(uptake, hu, is_suv=not pet.problem)
     np.maximum(uptake, 0.0, out=uptake)
     volumes = ExamVolumes(uptake, hu, *_place(target))
@@ -136,7 +135,8 @@ def read_exam(
         original_grids=originals,
         pet_series=thinned.series(),
         is_suv=not pet.problem,
-        weight_kg=weight_in_audit(pet.suv.audit),
+        # a weight that decided nothing is not held against the exam
+        weight_kg=None if how.overrides.suv_bw_factor else weight_in_audit(pet.suv.audit),
     )
     blanking = find_blanked(uptake, hu, volumes.spacing_mm)
     checks += [*found.checks, blanking.check, *_pair_checks(volumes, pet, how.registration)]
@@ -184,7 +184,7 @@ def _pet_facts(pet: Pet, largest: float) -> dict[str, Any]:
 
 
 def _reading_warnings(pet: Pet, ct: OpenSeries | SeriesVolume) -> list[str]:
-    warnings = [f"PET: {w}" for w in (*pet.series.warnings, *pet.suv.warnings)]
+    warnings = [f"PET: {w}" for w in pet.series.warnings]
     return warnings + [f"CT: {w}" for w in ct.warnings]
 
 

@@ -62,6 +62,17 @@ class Pet:
         text = f"the PET is in {self.units}, not SUV: {self.problem.rstrip('.')}"
         return Check("pet_units", CheckState.NOT_FINE, text)
 
+    def assumption_check(self) -> Check:
+        """Returns what was assumed for the SUV, such as another tracer; soft."""
+        text = "; ".join(warning.rstrip(".") for warning in self.suv.warnings)
+        state = CheckState.NOT_FINE if text else CheckState.FINE
+        return Check("suv_assumptions", state, text or "nothing was assumed for the SUV")
+
+    def own_checks(self) -> list[Check]:
+        """Returns all that is known of the PET alone; complete after its planes were read."""
+        first = (self.units_check(), self.assumption_check())
+        return [*first, *self.checks, *self.series.checks]
+
     def planes(self) -> Iterator[FloatArray]:
         """Yields the slices (X, Y) in ``units``."""
         factors = self.suv.factors.astype(np.float32)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from petct_ext.dicom.series.groups import Series, group_studies, image_normal
 from tests.dicom.archives import only_series, read_all, studies_in
@@ -57,8 +58,16 @@ def test_localizer_inside_a_series_is_split_off(tmp_path: Path) -> None:
     ]
 
 
-def test_two_frames_of_reference_or_sizes_are_two_parts(tmp_path: Path) -> None:
-    changes: list[dict[str, Any]] = [{}, {"FrameOfReferenceUID": "1.8"}, {"Rows": 8}]
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ([{}, {"ConvolutionKernel": "B70f"}, {"Rows": 8}], [5, 4, 3]),
+        ([{}, {"FrameOfReferenceUID": "1.8"}, {"Rows": 8}], [12]),
+    ],
+)
+def test_kernels_and_sizes_are_parts_and_frames_of_reference_a_fault(
+    tmp_path: Path, changes: list[dict[str, Any]], parts: list[int]
+) -> None:
     for number, change in enumerate(changes):
         write_slices(
             tmp_path / str(number), heights_mm=HEIGHTS[: 5 - number], series=f"{number}", **change
@@ -69,11 +78,9 @@ def test_two_frames_of_reference_or_sizes_are_two_parts(tmp_path: Path) -> None:
             content.replace(b"1.2.3.1\0", b"1.2.3.0\0").replace(b"1.2.3.2\0", b"1.2.3.0\0")
         )
     (study,) = studies_in(tmp_path)
-    assert [(s.key, len(s.files)) for s in study.series] == [
-        ("1.2.3.0", 5),
-        ("1.2.3.0#2", 4),
-        ("1.2.3.0#3", 3),
-    ]
+    assert [len(s.files) for s in study.series] == parts
+    assert [s.key for s in study.series] == ["1.2.3.0", "1.2.3.0#2", "1.2.3.0#3"][: len(parts)]
+    assert ("Frame of Reference UID (0020,0052)" in study.series[0].fault) == (len(parts) == 1)
 
 
 def test_directions_that_differ_by_rounding_stay_together(tmp_path: Path) -> None:

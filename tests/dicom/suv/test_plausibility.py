@@ -109,8 +109,11 @@ def test_hard_is_only_what_lies_outside_the_stated_limits(
     assert ("body_mass_index" in hard) == (not 10 <= weight / height**2 <= 80)
 
 
-def test_accepted_finding_passes() -> None:
-    found = [Check("body_mass_index", NOT_FINE, "BMI 3", is_hard=True)]
-    require_acceptable(found, ["body_mass_index"])
-    with pytest.raises(InputDataError, match=r"BMI 3.*--accept \(check: body_mass_index\)"):
-        require_acceptable(found, ["dose_per_kg"])
+def test_finding_is_accepted_with_its_value_and_no_other() -> None:
+    found = [Check("body_mass_index", NOT_FINE, "BMI 3", is_hard=True, value=3.114)]
+    require_acceptable(found, ["body_mass_index=3.114"])
+    for accepted in ([], ["body_mass_index"], ["body_mass_index=5"]):
+        with pytest.raises(InputDataError, match=r"--accept \(check: body_mass_index, value: 3.1"):
+            require_acceptable(found, accepted)
+    with pytest.raises(InputDataError, match=r"'body_mas', which is not a check.*Did you mean"):
+        require_acceptable(found, ["body_mas"])

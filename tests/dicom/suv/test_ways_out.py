@@ -21,7 +21,7 @@ NO_DATES: dict[str, Any] = dict.fromkeys(("StudyDate", "SeriesDate", "Acquisitio
 def test_times_of_day_suffice_where_all_dates_are_empty() -> None:
     found = suv_bw_factors(pet_headers(**NO_DATES))
     assert found.factors[0] == factor(pet_headers())
-    assert "all dates are empty: SUV was computed from times of day alone." in found.warnings
+    assert "SUV was computed from times of day alone" in "; ".join(found.warnings)
 
 
 def test_headers_are_not_changed_by_the_assumed_day() -> None:
@@ -30,9 +30,20 @@ def test_headers_are_not_changed_by_the_assumed_day() -> None:
     assert headers[0].SeriesDate == ""
 
 
-def test_one_date_alone_is_not_ignored() -> None:
-    with pytest.raises(InputDataError, match="neither Series Time"):
-        suv_bw_factors(pet_headers(**(NO_DATES | {"StudyDate": "20250102"})))
+@pytest.mark.parametrize(
+    "changes",
+    [{"StudyDate": "20250102"}, {"RadiopharmaceuticalStartDateTime": "20250102100000"}],
+)
+def test_day_that_is_left_is_taken(changes: dict[str, Any]) -> None:
+    found = suv_bw_factors(pet_headers(**(NO_DATES | changes)))
+    assert found.factors[0] == factor(pet_headers())
+    assert "on the day of" in "; ".join(found.warnings)
+    with pytest.raises(InputDataError, match="1500 min"):
+        suv_bw_factors(pet_headers(**NO_DATES | {"StudyDate": "20250102"} | start_a_day_before()))
+
+
+def start_a_day_before() -> dict[str, Any]:
+    return {"RadiopharmaceuticalStartDateTime": "20250101100000"}
 
 
 @given(second=st.integers(0, 86399), minutes=st.integers(20, 240), frames=st.integers(1, 4))

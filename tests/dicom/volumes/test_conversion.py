@@ -119,7 +119,7 @@ def test_implausible_header_is_held_back_until_a_person_accepts_it(tmp_path: Pat
     pet, ct = write_exam(tmp_path / "dicom", "1.2", PatientWeight=9.0, slopes=[10.0] * 20)
     with pytest.raises(InputDataError, match=r"\(0010,1030\) 9 kg .*--accept .*body_mass_index"):
         convert_exam(pet, ct, tmp_path / "E1", how=HOW)
-    how = Preparation(HOW.grid, accepted=("body_mass_index", "dose_per_kg"))
+    how = Preparation(HOW.grid, accepted=("body_mass_index=3.114", "dose_per_kg=38.89"))
     record = convert_exam(pet, ct, tmp_path / "E1", how=how)
     assert any("body mass index of 3.1" in warning for warning in record["warnings"])
 
