@@ -16,6 +16,7 @@ from petct_ext.dicom.series.exam_choice import ExamChoice
 from petct_ext.dicom.series.reconstruction import (
     describe_reconstruction,
     filter_mm,
+    method_rank,
     parse_preference,
 )
 from petct_ext.errors import InputDataError
@@ -194,6 +195,12 @@ def test_correction_and_description_that_contradict_are_told(
         ("CT low dose", False),
         ("CT w/o contrast", False),
         ("CT AC 3.0", False),
+        ("CT without oral contrast", False),
+        ("CT no oral or iv contrast", False),
+        ("CT contrast: none", False),
+        ("CT KM frei", False),
+        ("CT IV con", True),
+        ("CT PV phase", True),
     ],
 )
 def test_contrast_agent_of_the_description_counts(
@@ -234,3 +241,104 @@ def test_frame_of_reference_of_every_slice_is_named(tmp_path: Path) -> None:
     choice = choose(tmp_path)
     assert "its slices differ in Frame of Reference UID (0020,0052)" in choice.problem
     assert list(choice.reasons) == ["1.2.3.1", "1.2.3.2"]
+
+
+@pytest.mark.parametrize(
+    ("element", "value", "name"),
+    [
+        ("PatientWeight", 90.0, r"Patient's Weight (0010,1030)"),
+        ("SeriesTime", "113000", r"Series Time (0008,0031)"),
+    ],
+)
+def test_copies_that_differ_in_what_decides_the_suv_are_refused(
+    tmp_path: Path, element: str, value: Any, name: str
+) -> None:
+    pet(tmp_path, "1")
+    pet(tmp_path, "0", **{element: value})
+    write_slices(tmp_path / "ct", heights_mm=HEIGHTS, series="2")
+    choice = choose(tmp_path)
+    assert f"two copies of this PET differ in {name}; keep the right one" in choice.problem
+
+
+def test_instances_sent_twice_with_another_weight_are_refused(tmp_path: Path) -> None:
+    pet(tmp_path, "1")
+    pet(tmp_path / "again", "1", PatientWeight=90.0)
+    write_slices(tmp_path / "ct", heights_mm=HEIGHTS, series="2")
+    assert "copies of its slices differ in Patient's Weight (0010,1030)" in choose(tmp_path).problem
+
+
+def test_times_of_day_order_time_points_where_dates_are_empty(tmp_path: Path) -> None:
+    dates = dict.fromkeys(("StudyDate", "SeriesDate", "AcquisitionDate"), "")
+    pet(tmp_path, "1", SeriesNumber="9", **dates)
+    pet(tmp_path, "0", SeriesNumber="1", AcquisitionTime="120000", values=OTHER, **dates)
+    write_slices(tmp_path / "ct", heights_mm=HEIGHTS, series="2", **dates)
+    choice = choose(tmp_path)
+    assert reason(choice, "0") == "left out: late PET, 60 min after the first time point"
+    assert choice.notes[0] == "first of several time points"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "width"),
+    [
+        ("XYZ GAUSS5.00", 5.0),
+        ("Gaussian 2D 6.0 mm", 6.0),
+        ("3D Gaussian 4 mm", 4.0),
+        (["STANDARD", "6.4"], 6.4),
+        ("All-pass", 0.0),
+        ("STANDARD", None),
+    ],
+)
+def test_width_of_a_filter_is_read(tmp_path: Path, kernel: Any, width: float | None) -> None:
+    pet(tmp_path, "1", ConvolutionKernel=kernel)
+    assert filter_mm(only_series(tmp_path)) == width
+
+
+@pytest.mark.parametrize(
+    ("method", "rank"),
+    [
+        ("VPHD", 0),
+        ("VUE Point HD", 0),
+        ("VPFX", 0),
+        ("OSEM3D 3i24s", 0),
+        ("VPHDS", 2),
+        ("VPFXS", 2),
+        ("HD-PET", 2),
+        ("PSF+TOF 2i21s", 2),
+        ("Q.Clear", 3),
+        ("Precision DL", 3),
+        ("FBP", 4),
+        ("", 5),
+    ],
+)
+def test_method_of_a_vendor_is_known(tmp_path: Path, method: str, rank: int) -> None:
+    pet(tmp_path, "1", ReconstructionMethod=method)
+    assert method_rank(only_series(tmp_path)) == rank
+
+
+def test_ct_of_the_pets_frame_goes_before_a_ct_of_its_study(tmp_path: Path) -> None:
+    pet(tmp_path, "1", StudyInstanceUID="1.2.4")
+    other: dict[str, Any] = {"StudyInstanceUID": "1.2.4", "FrameOfReferenceUID": "1.2.8"}
+    write_slices(tmp_path / "a", heights_mm=HEIGHTS, series="2", **other)
+    write_slices(tmp_path / "b", heights_mm=HEIGHTS, series="3")
+    choice = choose(tmp_path)
+    assert choice.ct is not None
+    assert choice.ct.key == "1.2.3.3"
+    assert "shares the PET's" in reason(choice, "2")
+
+
+def test_pet_that_has_a_ct_goes_before_a_longer_one_that_has_none(tmp_path: Path) -> None:
+    long = tuple(np.arange(100) * 3.0)
+    write_slices(tmp_path / "long", modality="PT", heights_mm=long, series="1")
+    pet(tmp_path, "3")
+    write_slices(tmp_path / "ct", heights_mm=HEIGHTS, series="2")
+    choice = choose(tmp_path)
+    assert (choice.problem, choice.pet and choice.pet.key) == ("", "1.2.3.3")
+    assert "another PET has one that covers it" in reason(choice, "1")
+
+
+def test_order_of_corrections_does_not_split_a_series(tmp_path: Path) -> None:
+    paths = write_slices(tmp_path / "a", modality="PT", heights_mm=HEIGHTS, series="1")
+    slice_ = pydicom.dcmread(paths[4])
+    slice_.CorrectedImage = ["DECY", "ATTN"]
+    slice_.save_as(paths[4])
+    assert only_series(tmp_path).num_slices == len(HEIGHTS)
