@@ -146,3 +146,25 @@ def test_filling_outside_the_circle_is_not_below_air(tmp_path: Path) -> None:
     series = open_series(write_slices(tmp_path, values=values))
     list(series.planes())
     assert series.checks[0].state is CheckState.FINE
+
+
+def test_tops_that_were_cut_below_the_largest_storable_value_are_found() -> None:
+    stored = np.rint(pet(noise=0.05) / pet().max() * 30000).astype(np.int16)
+    for limit, state in ((20000, CheckState.NOT_FINE), (32767, CheckState.FINE)):
+        counts = PixelCounts("PT")
+        header = pydicom.Dataset()
+        header.RescaleSlope, header.BitsStored = 1.0, 16
+        for number, plane in enumerate(stored):
+            counts.add(number, np.minimum(plane, limit).astype(np.int16), header)
+        (check,) = (c for c in counts.checks() if c.name == "pet_saturated")
+        assert check.state is state, check.text
+
+
+def test_uniform_hot_part_of_a_test_object_is_not_a_plateau() -> None:
+    stored = np.zeros((20, 20), np.int16)
+    stored[2:18, 2:18], stored[6:12, 6:12] = 1000, 4000
+    header = pydicom.Dataset()
+    header.RescaleSlope, header.BitsStored = 1.0, 16
+    counts = PixelCounts("PT")
+    counts.add(0, stored, header)
+    assert all(check.state is CheckState.FINE for check in counts.checks())

@@ -268,7 +268,7 @@ def test_instances_sent_twice_with_another_weight_are_refused(tmp_path: Path) ->
 
 
 def test_times_of_day_order_time_points_where_dates_are_empty(tmp_path: Path) -> None:
-    dates = dict.fromkeys(("StudyDate", "SeriesDate", "AcquisitionDate"), "")
+    dates: dict[str, Any] = dict.fromkeys(("StudyDate", "SeriesDate", "AcquisitionDate"), "")
     pet(tmp_path, "1", SeriesNumber="9", **dates)
     pet(tmp_path, "0", SeriesNumber="1", AcquisitionTime="120000", values=OTHER, **dates)
     write_slices(tmp_path / "ct", heights_mm=HEIGHTS, series="2", **dates)
