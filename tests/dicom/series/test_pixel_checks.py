@@ -150,7 +150,7 @@ def test_filling_outside_the_circle_is_not_below_air(tmp_path: Path) -> None:
 
 def test_tops_that_were_cut_below_the_largest_storable_value_are_found() -> None:
     stored = np.rint(pet(noise=0.05) / pet().max() * 30000).astype(np.int16)
-    for limit, state in ((20000, CheckState.NOT_FINE), (32767, CheckState.FINE)):
+    for limit, state in ((8000, CheckState.NOT_FINE), (32767, CheckState.FINE)):
         counts = PixelCounts("PT")
         header = pydicom.Dataset()
         header.RescaleSlope, header.BitsStored = 1.0, 16
