@@ -42,7 +42,7 @@ class _SliceCounts:
     at_limit: int = 0
     top: int = 0  # largest stored value
     at_top: int = 0  # voxels that hold it; 0 if the slice is constant
-    below_plateau: int = 0  # voxels from 0.9 of it on, without those
+    below_plateau: int = 0  # voxels from 0.8 of it on, without those
     below_air: int = 0
 
 
@@ -79,7 +79,7 @@ class PixelCounts:
             counts = _count_pet(stored, header, slope=abs(slope))
             top = int(stored.max())
             at_top = int((stored == top).sum()) if top > int(stored.min()) else 0
-            below = int((stored >= 0.9 * top).sum()) - at_top if at_top else 0
+            below = int((stored >= 0.8 * top).sum()) - at_top if at_top else 0
             self.slices[number] = replace(counts, top=top, at_top=at_top, below_plateau=below)
 
     def checks(self) -> list[Check]:
@@ -139,7 +139,7 @@ class PixelCounts:
         plateaus = [one.at_top for one in highest]
         mean = sum(plateaus) / len(plateaus)
         # A hill that was cut has slopes; a test object whose hot part is uniform has none.
-        has_slopes = sum(one.below_plateau for one in highest) >= sum(plateaus) / 4
+        has_slopes = sum(one.below_plateau for one in highest) >= sum(plateaus) / 10
         if mean > _MOST_AT_LIMIT and has_slopes:
             text = (
                 f"{sum(plateaus)} voxels in {len(plateaus)} PET slices hold the same largest value "
