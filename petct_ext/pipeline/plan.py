@@ -11,7 +11,6 @@ from petct_ext.errors import InputDataError
 from petct_ext.files import write_json
 from petct_ext.ontology import RegionOntology
 from petct_ext.ontology.option import ontology_arguments
-from petct_ext.ontology.regions import REGIONS_FILE
 
 __all__ = ["PROFILES", "Profile", "RunPlan", "require_cohort"]
 
@@ -77,7 +76,7 @@ class RunPlan(NamedTuple):
     @property
     def regions(self) -> tuple[Path, ...]:
         """The file of the regions, an input of the steps that read it."""
-        return (self.ontology.path or REGIONS_FILE,)
+        return (self.ontology.path,) if self.ontology.path else ()
 
     @property
     def ontology_option(self) -> tuple[str, ...]:
