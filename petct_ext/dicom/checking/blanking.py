@@ -113,7 +113,7 @@ def find_blanked(pet: FloatArray, ct: FloatArray, spacing_mm: Sequence[float]) -
     areas = top.areas_cm2
     there = np.flatnonzero(areas >= _LEAST_BODY_CM2)
     is_trunk = there.size > 0 and areas.max() >= _TRUNK_CM2
-    if not is_trunk or (there[-1] - there[0]) * spacing_mm[2] < _LEAST_BELOW_MM:
+    if not is_trunk or (there[-1] - there[0]) * top.spacing_mm[2] < _LEAST_BELOW_MM:
         text = "blanked head: not measured, since no shoulders are in view or the CT has no noise"
         return Blanking((), Check(_NAME, CheckState.NOT_MEASURED, text))
     vertex = int(there[-1])
@@ -129,22 +129,32 @@ def find_blanked(pet: FloatArray, ct: FloatArray, spacing_mm: Sequence[float]) -
 
 
 def _cut_top(pet: FloatArray, ct: FloatArray, spacing_mm: tuple[float, float, float]) -> _Top:
-    low = max(0, ct.shape[2] - round(_TOP_MM / spacing_mm[2]))
-    hu, uptake = ct[:, :, low:], pet[:, :, low:]
-    ct_flat = _flat(hu, _SAME_HU)
-    fine = (hu > _BODY_HU) & ~ct_flat
+    """Looks at the upper end slice by slice, so that no copy of the volumes is held."""
+    every = max(1, int(_COARSE_MM / spacing_mm[2]))
+    top = ct.shape[2] - 1
+    heights = range(top % every, ct.shape[2], every)  # the last slice is one of them
+    heights = heights[-max(1, round(_TOP_MM / (spacing_mm[2] * every))) :]
     steps = [max(1, round(_COARSE_MM / spacing)) for spacing in spacing_mm[:2]]
-    coarse = (slice(None, None, steps[0]), slice(None, None, steps[1]), slice(None))
+    fine = np.empty((*ct.shape[:2], len(heights)), np.bool_, order="F")
+    coarse = (slice(None, None, steps[0]), slice(None, None, steps[1]))
+    shape = fine[coarse].shape
+    ct_flat, pet_flat = (np.empty(shape, np.bool_, order="F") for _ in range(2))
+    for number, z in enumerate(heights):
+        hu = ct[:, :, z]
+        flat = _flat(hu, _SAME_HU)
+        fine[:, :, number] = (hu > _BODY_HU) & ~flat
+        ct_flat[:, :, number] = (flat & (hu > _AIR_HU))[coarse]
+        pet_flat[:, :, number] = _flat(pet[:, :, z], _SAME_SUV)[coarse]
     body = _largest(ndimage.binary_opening(fine[coarse], np.ones((3, 3, 1), np.bool_)))
-    sizes = (spacing_mm[0] * steps[0], spacing_mm[1] * steps[1], spacing_mm[2])
+    sizes = (spacing_mm[0] * steps[0], spacing_mm[1] * steps[1], spacing_mm[2] * every)
     middle, half = _middle(body), _STRIP_MM / sizes[0]
     strip = slice(max(0, round(middle - half)), round(middle + half) + 1)
     filled = [ndimage.binary_fill_holes(body[:, :, z])[strip].sum() for z in range(body.shape[2])]
     return _Top(
         body[strip],
         np.array(filled, np.float32) * np.float32(sizes[0] * sizes[1] / 100),
-        (ct_flat & (hu > _AIR_HU))[coarse][strip],
-        _flat(uptake, _SAME_SUV)[coarse][strip],
+        ct_flat[strip],
+        pet_flat[strip],
         sizes,
         fine[strip.start * steps[0] : strip.stop * steps[0]],
         spacing_mm[0],
@@ -166,22 +176,20 @@ def _middle(mask: _Mask) -> float:
     return float(columns @ np.arange(columns.size)) / total if total else columns.size / 2
 
 
-def _flat(volume: FloatArray, tolerance: float) -> _Mask:
+def _flat(plane: FloatArray, tolerance: float) -> _Mask:
     """Returns where a voxel equals its four neighbors in the slice, grown by a voxel."""
-    equal = np.ones(volume.shape, np.bool_)
-    for axis in (0, 1):
-        steps = np.abs(np.diff(volume, axis=axis)) <= tolerance
-        first, last = [slice(None)] * 3, [slice(None)] * 3
-        first[axis], last[axis] = slice(1, None), slice(None, -1)
-        equal[tuple(first)] &= steps
-        equal[tuple(last)] &= steps
+    equal = np.ones(plane.shape, np.bool_)
+    across = np.abs(plane[1:] - plane[:-1]) <= tolerance
+    along = np.abs(plane[:, 1:] - plane[:, :-1]) <= tolerance
+    equal[1:] &= across
+    equal[:-1] &= across
+    equal[:, 1:] &= along
+    equal[:, :-1] &= along
     grown: _Mask = equal.copy()
-    for axis in (0, 1):
-        before = grown.copy()
-        first, last = [slice(None)] * 3, [slice(None)] * 3
-        first[axis], last[axis] = slice(1, None), slice(None, -1)
-        grown[tuple(first)] |= before[tuple(last)]
-        grown[tuple(last)] |= before[tuple(first)]
+    grown[1:] |= equal[:-1]
+    grown[:-1] |= equal[1:]
+    grown[:, 1:] |= equal[:, :-1]
+    grown[:, :-1] |= equal[:, 1:]
     return grown
 
 
