@@ -27,6 +27,7 @@ __all__ = [
     "Side",
     "SoftLump",
     "body_mask",
+    "fill_slices",
     "find_anatomy",
     "middle_of",
 ]
@@ -184,7 +185,7 @@ def find_anatomy(volumes: ExamVolumes) -> Anatomy:
 def body_mask(volumes: ExamVolumes) -> Mask:
     """Returns the largest connected thing that is not air, filled slice by slice, (X, Y, Z)."""
     is_fine = max(volumes.spacing_mm[:2]) <= _OPENED_MM
-    filled = _filled(volumes.ct > (_BODY_HU if is_fine else _MIXED_BODY_HU))
+    filled = fill_slices(volumes.ct > (_BODY_HU if is_fine else _MIXED_BODY_HU))
     if is_fine:  # loosens the table from the back
         filled = ndimage.binary_opening(filled, _IN_PLANE)
     labels, count = ndimage.label(filled)
@@ -194,7 +195,7 @@ def body_mask(volumes: ExamVolumes) -> Mask:
     return largest
 
 
-def _filled(dense: Mask) -> Mask:
+def fill_slices(dense: Mask) -> Mask:
     """Returns a mask with the holes of each slice filled: air that does not reach its edge."""
     labels, count = ndimage.label(~dense, structure=_IN_PLANE)
     outside = np.zeros(count + 1, dtype=np.bool_)

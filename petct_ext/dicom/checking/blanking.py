@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from petct_ext.arrays import FloatArray
+from petct_ext.dicom.checking.anatomy import fill_slices
 from petct_ext.dicom.checking.check import Check, CheckState
 
 __all__ = ["Blanking", "find_blanked"]
@@ -74,8 +75,9 @@ class _Top:
         ct_flat: where a voxel of the CT equals its neighbors within the slice, but not as air.
         pet_flat: where a voxel of the PET equals its neighbors within the slice.
         spacing_mm: along X, Y and Z.
-        fine: what is denser than air and no constant, with all voxels.
-        fine_mm: voxel size of ``fine`` along X.
+        ct: the CT of the strip with all voxels, all slices.
+        heights: slice of ``ct`` of each slice of the others.
+        fine_mm: voxel size of ``ct`` along X.
     """
 
     body: _Mask
@@ -83,7 +85,8 @@ class _Top:
     ct_flat: _Mask
     pet_flat: _Mask
     spacing_mm: tuple[float, float, float]
-    fine: _Mask
+    ct: FloatArray
+    heights: Sequence[int]
     fine_mm: float
 
     @property
@@ -130,33 +133,32 @@ def find_blanked(pet: FloatArray, ct: FloatArray, spacing_mm: Sequence[float]) -
 
 def _cut_top(pet: FloatArray, ct: FloatArray, spacing_mm: tuple[float, float, float]) -> _Top:
     """Looks at the upper end slice by slice, so that no copy of the volumes is held."""
-    every = max(1, int(_COARSE_MM / spacing_mm[2]))
+    every = max(1, round(_COARSE_MM / spacing_mm[2]))
     top = ct.shape[2] - 1
     heights = range(top % every, ct.shape[2], every)  # the last slice is one of them
     heights = heights[-max(1, round(_TOP_MM / (spacing_mm[2] * every))) :]
     steps = [max(1, round(_COARSE_MM / spacing)) for spacing in spacing_mm[:2]]
-    fine = np.empty((*ct.shape[:2], len(heights)), np.bool_, order="F")
     coarse = (slice(None, None, steps[0]), slice(None, None, steps[1]))
-    shape = fine[coarse].shape
-    ct_flat, pet_flat = (np.empty(shape, np.bool_, order="F") for _ in range(2))
+    shape = (*ct[:, :, 0][coarse].shape, len(heights))
+    dense, ct_flat, pet_flat = (np.empty(shape, np.bool_, order="F") for _ in range(3))
     for number, z in enumerate(heights):
-        hu = ct[:, :, z]
-        flat = _flat(hu, _SAME_HU)
-        fine[:, :, number] = (hu > _BODY_HU) & ~flat
-        ct_flat[:, :, number] = (flat & (hu > _AIR_HU))[coarse]
-        pet_flat[:, :, number] = _flat(pet[:, :, z], _SAME_SUV)[coarse]
-    body = _largest(ndimage.binary_opening(fine[coarse], np.ones((3, 3, 1), np.bool_)))
+        hu, flat = ct[:, :, z][coarse], _flat_at(ct[:, :, z], steps, _SAME_HU)
+        dense[:, :, number] = (hu > _BODY_HU) & ~flat
+        ct_flat[:, :, number] = flat & (hu > _AIR_HU)
+        pet_flat[:, :, number] = _flat_at(pet[:, :, z], steps, _SAME_SUV)
+    body = _largest(ndimage.binary_opening(dense, np.ones((3, 3, 1), np.bool_)))
     sizes = (spacing_mm[0] * steps[0], spacing_mm[1] * steps[1], spacing_mm[2] * every)
     middle, half = _middle(body), _STRIP_MM / sizes[0]
     strip = slice(max(0, round(middle - half)), round(middle + half) + 1)
-    filled = [ndimage.binary_fill_holes(body[:, :, z])[strip].sum() for z in range(body.shape[2])]
+    filled = fill_slices(body)[strip].sum(axis=(0, 1))  # lungs, which the strip would cut open
     return _Top(
         body[strip],
-        np.array(filled, np.float32) * np.float32(sizes[0] * sizes[1] / 100),
+        filled.astype(np.float32) * np.float32(sizes[0] * sizes[1] / 100),
         ct_flat[strip],
         pet_flat[strip],
         sizes,
-        fine[strip.start * steps[0] : strip.stop * steps[0]],
+        ct[strip.start * steps[0] : strip.stop * steps[0]],
+        heights,
         spacing_mm[0],
     )
 
@@ -165,7 +167,10 @@ def _largest(mask: _Mask) -> _Mask:
     parts, count = ndimage.label(mask)
     if count == 0:
         return mask
-    largest: _Mask = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
+    sizes = np.zeros(count + 1, np.int64)
+    for z in range(parts.shape[2]):  # at once, the labels would be copied as 64-bit numbers
+        sizes += np.bincount(parts[:, :, z].ravel(), minlength=count + 1)
+    largest: _Mask = parts == 1 + int(sizes[1:].argmax())
     return largest
 
 
@@ -174,6 +179,19 @@ def _middle(mask: _Mask) -> float:
     columns = mask.sum(axis=(1, 2))
     total = float(columns.sum())
     return float(columns @ np.arange(columns.size)) / total if total else columns.size / 2
+
+
+def _flat_at(plane: FloatArray, steps: Sequence[int], tolerance: float) -> _Mask:
+    """Returns of every so many voxels whether it equals its four neighbors in the slice."""
+    x = np.arange(0, plane.shape[0], steps[0])
+    chosen, rows = plane[x], plane[:, :: steps[1]]
+    own = chosen[:, :: steps[1]]
+    y = np.arange(0, plane.shape[1], steps[1])
+    flat: _Mask = np.ones(own.shape, np.bool_)
+    for step in (-1, 1):
+        flat &= np.abs(rows[(x + step).clip(0, plane.shape[0] - 1)] - own) <= tolerance
+        flat &= np.abs(chosen[:, (y + step).clip(0, plane.shape[1] - 1)] - own) <= tolerance
+    return flat
 
 
 def _flat(plane: FloatArray, tolerance: float) -> _Mask:
@@ -256,7 +274,8 @@ def _blanked_face(top: _Top, shoulders: int, vertex: int) -> tuple[str, str]:
 
 def _plane_fronts(top: _Top, zone: slice) -> _Mask:
     """Returns the slices whose front is straight across the face, to a voxel."""
-    body = top.fine[:, :, zone]
+    planes = [top.ct[:, :, z] for z in top.heights[zone]]
+    body = np.stack([(hu > _BODY_HU) & ~_flat(hu, _SAME_HU) for hu in planes], axis=2)
     front = body.shape[1] - 1 - body[:, ::-1].argmax(axis=1)  # (X, Z)
     middle, half = round(_middle(body)), round(_FACE_HALF_MM / top.fine_mm)
     face = slice(max(0, middle - half), middle + half + 1)
