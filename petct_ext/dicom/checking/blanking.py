@@ -47,7 +47,7 @@ _RUN_MM = 40.0
 _FACE_MM = (20.0, 220.0)  # below the vertex
 _FACE_HALF_MM = 40.0  # a forehead recedes by 8 mm and more over this
 _FINE_MM = 4.0
-_COARSE_MM = 4.5
+_COARSE_MM, _SLICE_MM = 4.5, 7.0
 _BLANK_SLICE, _BLANK_PART = 0.9, 0.1  # share of the head's voxels in a slice
 _LEAST_BOX_CM2 = 10.0
 
@@ -133,7 +133,7 @@ def find_blanked(pet: FloatArray, ct: FloatArray, spacing_mm: Sequence[float]) -
 
 def _cut_top(pet: FloatArray, ct: FloatArray, spacing_mm: tuple[float, float, float]) -> _Top:
     """Looks at the upper end slice by slice, so that no copy of the volumes is held."""
-    every = max(1, round(_COARSE_MM / spacing_mm[2]))
+    every = max(1, round(_SLICE_MM / spacing_mm[2]))
     top = ct.shape[2] - 1
     heights = range(top % every, ct.shape[2], every)  # the last slice is one of them
     heights = heights[-max(1, round(_TOP_MM / (spacing_mm[2] * every))) :]
