@@ -93,6 +93,8 @@ def with_assumed_day(
         ``datasets``, if series or acquisition have a date; else copies with Series and Acquisition
         Date: those of the study, of the injection or of the vendor's scan start, or any day.
     """
+    if any(datasets[0].get(keyword) for keyword in _DAYS):  # as nearly always
+        return datasets
     is_dated = any(any(texts(datasets, keyword)) for keyword in _DAYS)
     if is_dated or not any(texts(datasets, "AcquisitionTime") + texts(datasets, "SeriesTime")):
         return datasets
