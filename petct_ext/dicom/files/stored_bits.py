@@ -20,6 +20,7 @@ StoredArray: TypeAlias = npt.NDArray[np.integer]
 
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _FAR_BELOW_AIR_HU = -1124.0  # air is -1000; noise of a low dose reaches down by 100
+_UNSIGNED_INTERCEPT = -1000.0
 
 
 def used_bits(
@@ -64,7 +65,8 @@ def used_bits(
         )
     if fits:
         return stored
-    if is_signed and found[0] >= 0 and found[1] < 1 << bits:
+    is_ct = str(header.get("Modality")) == "CT"
+    if is_ct and is_signed and found[0] >= 0 and found[1] < 1 << bits:
         return _with_sign(stored, bits, header)
     if _has_overlay_bits(header, bits, 8 * stored.dtype.itemsize):
         return _sign_extended(stored, bits) if is_signed else stored & np.array(top, stored.dtype)
@@ -75,20 +77,23 @@ def used_bits(
 
 
 def _with_sign(stored: StoredArray, bits: int, header: pydicom.Dataset) -> StoredArray:
-    """Takes the sign from High Bit, unless that turns the tissue of a CT to less than air."""
+    """Takes the sign of a CT from High Bit, unless that turns its tissue or metal to air.
+
+    An intercept of air is that of unsigned values: there, the highest would become negative.
+    """
     extended = _sign_extended(stored, bits)
-    if str(header.get("Modality")) == "CT":
-        slope, intercept = (float(header.get(k) or 0) for k in ("RescaleSlope", "RescaleIntercept"))
-        corners = extended[[0, 0, -1, -1], [0, -1, 0, -1]]
-        has_filling = bool((corners == extended.min()).all())  # outside the circle
-        inside = extended[extended != corners[0]] if has_filling else extended
-        darkest = float(inside.min(initial=0)) * slope + intercept
-        if darkest < _FAR_BELOW_AIR_HU:
-            raise InputDataError(
-                f"its values run up to {int(stored.max())}, beyond {bits} signed bits (0028,0101); "
-                f"with their sign from High Bit (0028,0102) they go down to {darkest:.0f} HU, far "
-                "below air. Pixel Representation (0028,0103) is 1 and may have to be 0."
-            )
+    slope, intercept = (float(header.get(k) or 0) for k in ("RescaleSlope", "RescaleIntercept"))
+    corners = extended[[0, 0, -1, -1], [0, -1, 0, -1]]
+    has_filling = bool((corners == extended.min()).all())  # outside the circle
+    inside = extended[extended != corners[0]] if has_filling else extended
+    lowest = float(inside.min(initial=0))
+    darkest = lowest * slope + intercept
+    if darkest < _FAR_BELOW_AIR_HU or (lowest < 0 and intercept <= _UNSIGNED_INTERCEPT):
+        raise InputDataError(
+            f"its values run up to {int(stored.max())}, beyond {bits} signed bits (0028,0101); "
+            f"with their sign from High Bit (0028,0102) they go down to {darkest:.0f} HU, "
+            "below air. Pixel Representation (0028,0103) is 1 and may have to be 0."
+        )
     return extended
 
 

@@ -22,6 +22,7 @@ __all__ = ["PixelCounts"]
 # Slices whose scale is below this share of the largest may hold noise only, whose negative values
 # are as large as its positive ones; where the sign is wrong, it is so in the hottest slice too.
 _NOISE_SCALE = 0.5
+_LEAST_SHARE_WRAPPED = 0.02
 _LEAST_SHARE_NEAR_TOP = 1e-3  # noise fills the air; the hottest eighth of a range is a few voxels
 # The largest value of a slice is reached once, by scaling to it; in a plateau of more than nine
 # voxels (3 x 3) on average the tops were cut off.
@@ -35,6 +36,8 @@ _LARGEST_SHARE_BELOW_AIR = 0.01
 class _SliceCounts:
     scale: float  # the largest value that can be stored, in the units of the series
     wrapped: int = 0  # negative among hot ones
+    deep: int = 0  # of them, those just beyond the largest signed value
+    hot: int = 0  # from half of the largest signed value on
     near_top: int = 0  # in the highest eighth of the range
     below_top: int = 0  # between the near top and half of the range
     isolated: int = 0  # near the top with a neighbor near zero
@@ -100,8 +103,11 @@ class PixelCounts:
             if one.contradiction:
                 return Check(name, CheckState.NOT_FINE, one.contradiction, is_hard=True)
         largest = max(one.scale for one in counts)
-        wrapped = sum(one.wrapped for one in counts if one.scale >= _NOISE_SCALE * largest)
-        if wrapped:
+        hottest = [one for one in counts if one.scale >= _NOISE_SCALE * largest]
+        wrapped = sum(one.wrapped for one in hottest)
+        # Strong noise has a few small negative values beside its maxima.
+        is_clear = wrapped >= _LEAST_SHARE_WRAPPED * sum(one.hot for one in hottest)
+        if wrapped and (is_clear or any(one.deep for one in hottest)):
             text = (
                 f"{wrapped} negative values of the PET lie among its hottest; Pixel Representation "
                 "(0028,0103) is 1, and the values look unsigned (0): the hottest voxels would be "
@@ -179,9 +185,12 @@ def _count_pet(stored: StoredArray, header: pydicom.Dataset, *, slope: float) ->
     limit = (full // 2 if is_signed else full) - 1
     at_limit = int((stored == limit).sum()) if high == limit else 0
     if is_signed and low < 0:
+        wrapped, deep = _count_wrapped(stored, full)
         return _SliceCounts(
             slope * limit,
-            wrapped=_count_wrapped(stored, full),
+            wrapped=wrapped,
+            deep=deep,
+            hot=int((stored >= full // 4).sum()),
             contradiction=_contradiction(stored, header, full),
             at_limit=at_limit,
         )
@@ -198,11 +207,15 @@ def _count_pet(stored: StoredArray, header: pydicom.Dataset, *, slope: float) ->
     return _SliceCounts(slope * limit, at_limit=at_limit)
 
 
-def _count_wrapped(stored: StoredArray, full: int) -> int:
+def _count_wrapped(stored: StoredArray, full: int) -> tuple[int, int]:
     """Counts negative values beside one higher by half the range, or with hot ones all around.
 
     An image is smooth: next to a voxel beyond the largest signed value lies one a little below it,
     and a step from there to the smallest is larger than any that the image has.
+
+    Returns:
+        Their number, and that of those a little beyond the largest signed value, which are the most
+        negative: noise has none beside a value near the largest.
     """
     wide = np.pad(stored.astype(np.int64), 1, mode="edge")
     center = wide[1:-1, 1:-1]
@@ -210,7 +223,9 @@ def _count_wrapped(stored: StoredArray, full: int) -> int:
     steps = [neighbor - center > full // 2 for neighbor in around]
     hot = [(neighbor >= full // 4) | (neighbor < -full // 4) for neighbor in around]
     is_wrapped = np.logical_or.reduce(steps) | np.logical_and.reduce(hot)
-    return int(((center < 0) & is_wrapped).sum())
+    near_top = np.logical_or.reduce([neighbor >= 3 * full // 8 for neighbor in around])
+    deep = (center < -3 * full // 8) & near_top
+    return int(((center < 0) & is_wrapped).sum()), int(deep.sum())
 
 
 def _beside(mask: np.ndarray) -> np.ndarray:

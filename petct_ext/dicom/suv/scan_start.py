@@ -23,10 +23,12 @@ import pydicom
 from petct_ext.dicom.files.header_values import common_text
 from petct_ext.dicom.suv.arithmetic import frame_decay_correction, mean_activity_time_s
 from petct_ext.dicom.suv.audit import SuvAudit, element_name
+from petct_ext.dicom.suv.radiopharmaceutical import injections
 from petct_ext.dicom.suv.scan_times import (
     CONTRADICTION,
     Frame,
     first_frame,
+    parse_clock,
     parse_datetime,
     read_frames,
     scanner_zone,
@@ -48,6 +50,7 @@ A shorter gap changes Decay Factor too little to be read from it."""
 _NEGLIGIBLE = 1e-3
 _TOLERATED = 0.02
 _SAME_FACTOR = 0.01
+_AT_INJECTION_S = 60.0
 _UNKNOWN_FACTOR = 1e-6  # a factor of exactly 1 is what writers fill in that do not know it
 
 
@@ -86,7 +89,8 @@ def scan_start(
     if chosen is None:
         chosen = _from_first_frame(first, datasets, half_life_s=half_life_s, audit=audit)
     else:
-        chosen = _by_decay_factor(chosen, first, half_life_s=half_life_s, audit=audit) or chosen
+        if chosen.source == element_name("SeriesTime") and _is_at_injection(chosen, datasets):
+            chosen = _by_decay_factor(chosen, first, half_life_s=half_life_s, audit=audit) or chosen
         _require_frame_fits(chosen, first, half_life_s=half_life_s, audit=audit)
     if is_stored_again:
         audit.warn(
@@ -207,6 +211,23 @@ def _from_first_frame(
     return _Witness(
         f"{element_name('AcquisitionTime')} and {element_name('FrameReferenceTime')}", moment
     )
+
+
+def _is_at_injection(chosen: _Witness, datasets: Sequence[pydicom.Dataset]) -> bool:
+    """Returns whether a moment has the time of day of the injection, to a minute.
+
+    Only then may Series Time be that of a scan which began long before its late window. The Decay
+    Factor of a frame alone says nothing: any first bed has it.
+    """
+    items = injections(datasets)
+    full = common_text(items, "RadiopharmaceuticalStartDateTime")
+    text = common_text(items, "RadiopharmaceuticalStartTime") or full[8:14]
+    if not text:
+        return False
+    clock = parse_clock(text, element_name("RadiopharmaceuticalStartTime")).total_seconds()
+    at = chosen.moment.hour * 3600 + chosen.moment.minute * 60 + chosen.moment.second
+    gap_s = abs(clock - at)
+    return min(gap_s, 86400 - gap_s) <= _AT_INJECTION_S
 
 
 def _by_decay_factor(

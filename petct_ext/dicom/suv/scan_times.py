@@ -82,8 +82,9 @@ def with_assumed_day(
 ) -> Sequence[pydicom.Dataset]:
     """Returns headers with a day, where de-identification has emptied dates and left the times.
 
-    Times of day are enough for an SUV, since no exam takes half a day. A frame whose time of day is
-    more than half a day before that of the series was acquired after midnight.
+    Times of day are enough for an SUV, since no exam takes half a day: if the frames' times of day
+    are further apart, the small ones are after midnight, and Series Time is on that day on which it
+    is nearest to the first frame.
 
     Args:
         datasets: headers of all slices; not changed.
@@ -102,18 +103,33 @@ def with_assumed_day(
     audit.warn(
         f"dates of series and acquisition are empty: SUV was computed from times of day {where}."
     )
-    series = texts(datasets, "SeriesTime")
+    frame_days, series_days = _days_later(
+        texts(datasets, "AcquisitionTime"), common_text(datasets, "SeriesTime")
+    )
     dated = []
-    for dataset, began, acquired in zip(
-        datasets, series, texts(datasets, "AcquisitionTime"), strict=True
-    ):
+    for dataset, frame_day in zip(datasets, frame_days, strict=True):
         copy = pydicom.Dataset({element.tag: element for element in dataset})
-        is_next = bool(began and acquired) and _hours(began) - _hours(acquired) > _HALF_A_DAY_H
         # Assigning an attribute would change the element, which the original shares.
-        copy.add_new("SeriesDate", "DA", f"{day:%Y%m%d}")
-        copy.add_new("AcquisitionDate", "DA", f"{day + timedelta(days=int(is_next)):%Y%m%d}")
+        copy.add_new("SeriesDate", "DA", f"{day + timedelta(days=series_days):%Y%m%d}")
+        copy.add_new("AcquisitionDate", "DA", f"{day + timedelta(days=frame_day):%Y%m%d}")
         dated.append(copy)
     return dated
+
+
+def _days_later(acquired: Sequence[str], began: str) -> tuple[list[int], int]:
+    """Returns how many days after the first of all times each frame and the series are."""
+    clocks = [_hours(text) if text else None for text in acquired]
+    known = [clock for clock in clocks if clock is not None]
+    if not known:
+        return [0] * len(clocks), 0
+    # the frames among themselves, then the series beside the first of them
+    over = max(known) - min(known) > _HALF_A_DAY_H
+    days = [int(over and c is not None and c < max(known) - _HALF_A_DAY_H) for c in clocks]
+    if not began:
+        return days, 0
+    first = min(c + 24 * d for c, d in zip(clocks, days, strict=True) if c is not None)
+    series = min((-1, 0, 1), key=lambda day: abs(_hours(began) + 24 * day - first))
+    return ([day + 1 for day in days], 0) if series < 0 else (days, series)
 
 
 def _stated_day(datasets: Sequence[pydicom.Dataset]) -> tuple[date, str]:
@@ -121,15 +137,29 @@ def _stated_day(datasets: Sequence[pydicom.Dataset]) -> tuple[date, str]:
     items = [i for d in datasets for i in d.get("RadiopharmaceuticalInformationSequence") or []]
     injected = common_text(items, "RadiopharmaceuticalStartDateTime") if items else ""
     private = vendor_scan_start(datasets)
-    for text, name in (
-        (common_text(datasets, "StudyDate"), "StudyDate"),
-        (injected[:8], "RadiopharmaceuticalStartDateTime"),
-    ):
-        if text and (on := converted(DA, text)) is not None:
-            return date(on.year, on.month, on.day), f"on the day of {element_name(name)}"
+    study = converted(DA, common_text(datasets, "StudyDate"))
+    if study is not None:
+        on = date(study.year, study.month, study.day)
+        return on, f"on the day of {element_name('StudyDate')}"
+    start = converted(DA, injected[:8])
+    if start is not None:
+        name = element_name("RadiopharmaceuticalStartDateTime")
+        return _day_after(
+            datasets, injected, date(start.year, start.month, start.day)
+        ), f"on the day of {name}"
     if private:
         return private[2].date(), "on the day of the vendor's scan start"
     return _ANY_DAY, "alone"
+
+
+def _day_after(datasets: Sequence[pydicom.Dataset], injected: str, day: date) -> date:
+    """Returns the day of the scan: the next one if its times of day are before the injection's."""
+    clocks = [t for t in texts(datasets, "AcquisitionTime") + texts(datasets, "SeriesTime") if t]
+    hours = sorted({_hours(text) for text in clocks})
+    over = hours[-1] - hours[0] > _HALF_A_DAY_H
+    first = min(h for h in hours if not over or h >= hours[-1] - _HALF_A_DAY_H)
+    is_next = len(injected) >= 12 and first < _hours(injected[8:14])
+    return day + timedelta(days=int(is_next))
 
 
 def _hours(text: str) -> float:

@@ -37,7 +37,7 @@ def test_sign_of_twelve_bits_is_taken_from_the_high_bit(tmp_path: Path) -> None:
 
 @given(arrays(np.int16, (3, 4), elements=st.integers(-2048, 2047)))
 def test_signs_are_the_same_whether_extended_or_not(values: np.ndarray) -> None:
-    np.testing.assert_array_equal(used_bits(values & 0x0FFF, header()), values)
+    np.testing.assert_array_equal(used_bits(values & 0x0FFF, header(Modality="CT")), values)
     np.testing.assert_array_equal(used_bits(values, header()), values)
 
 
@@ -91,3 +91,18 @@ def test_overlay_in_the_upper_bits_is_masked_if_the_header_declares_it() -> None
     declared.add_new(0x60000100, "US", 16)
     declared.add_new(0x60000102, "US", 15)
     np.testing.assert_array_equal(used_bits(stored, declared), values)
+
+
+def test_metal_of_an_unsigned_ct_marked_signed_does_not_become_air() -> None:
+    stored = np.full((6, 6), 1064, np.int16)  # tissue, intercept -1024
+    stored[2:4, 2:4] = 4095
+    facts = header(Modality="CT", RescaleSlope=1, RescaleIntercept=-1024)
+    with pytest.raises(InputDataError, match=r"Pixel Representation \(0028,0103\) is 1 and may"):
+        used_bits(stored, facts)
+
+
+def test_pet_with_unused_upper_bits_is_refused_as_its_hottest_may_have_wrapped() -> None:
+    stored = np.full((6, 6), 300, np.int16)
+    stored[2:4, 2:4] = 4000
+    with pytest.raises(InputDataError, match="beyond Bits Stored"):
+        used_bits(stored, header(Modality="PT"))

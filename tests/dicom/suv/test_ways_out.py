@@ -140,3 +140,39 @@ def test_early_window_of_a_dynamic_scan_is_refused() -> None:
 def test_remedy_fits_the_case(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputDataError, match=message):
         suv_bw_factors(pet_headers(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AcquisitionTime": "120000"},
+        {"SeriesTime": "100000", "RadiopharmaceuticalStartTime": "090000"},
+        {"SeriesTime": "090000", "RadiopharmaceuticalStartTime": "080000"},
+        {"AcquisitionTime": "111500"},
+        {"AcquisitionTime": "120000", "DecayCorrectionDateTime": "20250102110000"},
+    ],
+)
+def test_decay_factor_of_a_first_bed_does_not_excuse_times_that_were_shifted(
+    changes: dict[str, Any],
+) -> None:
+    with pytest.raises(InputDataError, match="does not fit the first"):
+        suv_bw_factors(pet_headers(1, DecayFactor=1.0159, FrameReferenceTime=0.0, **changes))
+
+
+@pytest.mark.parametrize("before_midnight_min", [2, 11, 20])
+@pytest.mark.parametrize("series", ["", "004000"])
+@pytest.mark.parametrize("dates", [NO_DATES, NO_DATES | {"StudyDate": "20250102"}])
+def test_beds_on_both_sides_of_midnight_without_dates(
+    before_midnight_min: int, series: str, dates: dict[str, Any]
+) -> None:
+    start = datetime(2025, 1, 3) - timedelta(minutes=before_midnight_min)
+    beds = [start + timedelta(minutes=10 * number) for number in range(4)]
+    headers = pet_headers(
+        4,
+        SeriesTime=series,
+        AcquisitionTime=[f"{bed:%H%M%S}" for bed in beds],
+        FrameReferenceTime=None,
+        RadiopharmaceuticalStartTime=f"{start - timedelta(hours=1):%H%M%S}",
+        **dates,
+    )
+    assert factor(headers) == pytest.approx(factor(pet_headers()), rel=1e-9)
